@@ -1,0 +1,145 @@
+"""The nouns of the program: frozen, and made of numpy only.
+
+No type says emotion or gender: a task is a name, and a third one needs no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+"""A picture, uint8: (height, width, 3) in BGR order, or (height, width) where a function says grey."""
+
+Scores: TypeAlias = npt.NDArray[np.float32]
+"""Softmax scores, float32, shape (classes,) or (faces, classes), each row in [0, 1] and summing to 1."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels; the right and bottom edges lie outside. It may reach over the edge of the picture."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+    @property
+    def width(self) -> int:
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> int:
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> int:
+        return max(0, self.width) * max(0, self.height)
+
+    def padded(self, margin: float) -> Box:
+        """This box with ``margin`` times its width added left and right, and of its height above and below."""
+        dx, dy = round(self.width * margin), round(self.height * margin)
+        return Box(self.x1 - dx, self.y1 - dy, self.x2 + dx, self.y2 + dy)
+
+    def clipped(self, width: int, height: int) -> Box:
+        """The part of this box that lies inside a picture of that size."""
+        return Box(
+            min(max(self.x1, 0), width),
+            min(max(self.y1, 0), height),
+            min(max(self.x2, 0), width),
+            min(max(self.y2, 0), height),
+        )
+
+    def mirrored(self, picture_width: int) -> Box:
+        """Where this box lies after its picture was flipped left to right."""
+        return Box(picture_width - self.x2, self.y1, picture_width - self.x1, self.y2)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union of the two areas, in [0, 1]."""
+        shared = Box(max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2))
+        if shared.width <= 0 or shared.height <= 0:
+            return 0.0
+        return shared.area / (self.area + other.area - shared.area)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture from a source.
+
+    Attributes:
+        image: uint8, (height, width, 3), BGR.
+        index: the number of the frame in its source, from 0; a live source that drops frames leaves gaps.
+        time: seconds from the start of the source, by the source's own clock.
+        source: what it came from, for people: the name of the file, "camera 0", or the stream's address.
+    """
+
+    image: Image
+    index: int
+    time: float
+    source: str = ""
+
+    def mirrored(self) -> Frame:
+        """The same frame flipped left to right."""
+        return replace(self, image=np.ascontiguousarray(self.image[:, ::-1]))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one network says of one face: its labels, and the softmax score of each."""
+
+    labels: tuple[str, ...]
+    scores: Scores
+
+    @property
+    def label(self) -> str:
+        """The most likely label."""
+        return self.labels[int(np.argmax(self.scores))]
+
+    @property
+    def score(self) -> float:
+        """The softmax score of the most likely label, in [0, 1]."""
+        return float(np.max(self.scores))
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a frame.
+
+    Attributes:
+        box: where it is, as the detector says; inside the picture.
+        predictions: by task ("emotion", "gender", …), in the order in which the models were given.
+        track: the face's number for as long as it stays in view; None on single pictures.
+    """
+
+    box: Box
+    predictions: dict[str, Prediction] = field(default_factory=dict)
+    track: int | None = None
+
+
+Annotate: TypeAlias = Callable[[Image, Sequence[Face]], Image]
+"""Draws faces into a copy of a BGR picture."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A frame with its faces, and on demand the picture with the faces drawn in."""
+
+    frame: Frame
+    faces: tuple[Face, ...]
+    annotate: Annotate
+
+    @cached_property
+    def annotated(self) -> Image:
+        """The frame's picture with the faces drawn in, uint8 BGR; drawn once, and only if something asks for it."""
+        return self.annotate(self.frame.image, self.faces)
+
+    def mirrored(self) -> Result:
+        """The same as seen in a mirror; what is drawn stays legible, for it is drawn after the flip."""
+        width = self.frame.image.shape[1]
+        faces = tuple(replace(face, box=face.box.mirrored(width)) for face in self.faces)
+        return Result(self.frame.mirrored(), faces, self.annotate)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_cam.preprocess import extract_face
+from emotion_cam.types import Box, Image
+
+
+def gradient(height: int = 40, width: int = 60) -> Image:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return (rows * 2 + columns * 2).astype(np.uint8)
+
+
+def test_a_box_of_the_wanted_size_is_cut_out_as_it_is() -> None:
+    image = gradient()
+    face = extract_face(image, Box(10, 5, 34, 29), (24, 24))
+    assert face.dtype == np.uint8
+    assert np.array_equal(face, image[5:29, 10:34])
+
+
+def test_colour_becomes_grey_by_luminance_in_bgr_order() -> None:
+    blue = np.zeros((24, 24, 3), np.uint8)
+    blue[..., 0] = 255
+    assert extract_face(blue, Box(0, 0, 24, 24), (24, 24)).tolist() == [[29] * 24] * 24
+
+
+def test_a_face_over_the_edge_is_filled_with_the_edge_not_moved_or_squeezed() -> None:
+    image = gradient()
+    face = extract_face(image, Box(-8, -4, 16, 20), (24, 24))
+    assert np.array_equal(face[4:, 8:], image[:20, :16])
+    assert (face[4:, :8] == image[:20, :1]).all()
+    assert (face[:4, 8:] == image[:1, :16]).all()
+
+
+def test_the_margin_is_a_share_of_the_box() -> None:
+    image = gradient()
+    assert np.array_equal(extract_face(image, Box(12, 12, 22, 22), (20, 20), margin=0.5), image[7:27, 7:27])
+
+
+def test_shrinking_does_not_alias() -> None:
+    stripes = np.zeros((480, 480), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.ptp(extract_face(stripes, Box(0, 0, 480, 480), (48, 48))) <= 1
+
+
+def test_a_wide_box_fills_a_square_input(portrait: Image) -> None:
+    assert extract_face(portrait, Box(100, 100, 300, 200), (48, 48)).shape == (48, 48)
+    assert extract_face(portrait, Box(100, 100, 110, 110), (64, 48)).shape == (64, 48)
+
+
+def test_the_picture_is_not_touched_by_changes_to_the_face() -> None:
+    image = gradient()
+    extract_face(image, Box(0, 0, 24, 24), (24, 24))[:] = 0
+    assert np.array_equal(image, gradient())
+
+
+def test_it_agrees_with_opencv_step_by_step(portrait: Image, face: Box) -> None:
+    grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    expected = cv2.resize(grey[face.y1 : face.y2, face.x1 : face.x2], (48, 48), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(extract_face(portrait, face, (48, 48)), expected)
+
+
+@pytest.mark.parametrize("box", [Box(5, 5, 5, 9), Box(100, 0, 120, 20)])
+def test_a_box_without_a_pixel_is_refused(box: Box) -> None:
+    with pytest.raises(ValueError, match="no pixel"):
+        extract_face(gradient(), box, (48, 48))

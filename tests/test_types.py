@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_cam.types import Box, Face, Frame, Prediction, Result
+
+
+def test_a_box_knows_its_size() -> None:
+    box = Box(10, 20, 40, 60)
+    assert (box.width, box.height, box.area) == (30, 40, 1200)
+
+
+def test_padding_adds_a_share_of_each_side_all_around() -> None:
+    assert Box(10, 20, 40, 60).padded(0.1) == Box(7, 16, 43, 64)
+    assert Box(10, 20, 40, 60).padded(-0.1) == Box(13, 24, 37, 56)
+
+
+def test_clipping_keeps_what_is_inside() -> None:
+    assert Box(-5, -5, 30, 30).clipped(20, 10) == Box(0, 0, 20, 10)
+    assert Box(50, 50, 60, 60).clipped(20, 10).area == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "iou"),
+    [(Box(0, 0, 10, 10), 1.0), (Box(5, 0, 15, 10), 1 / 3), (Box(10, 0, 20, 10), 0.0), (Box(-9, -9, -1, -1), 0.0)],
+)
+def test_iou(other: Box, iou: float) -> None:
+    assert Box(0, 0, 10, 10).iou(other) == pytest.approx(iou)
+    assert other.iou(Box(0, 0, 10, 10)) == pytest.approx(iou)
+
+
+def test_a_prediction_names_its_most_likely_label() -> None:
+    prediction = Prediction(("a", "b", "c"), np.array([0.2, 0.5, 0.3], np.float32))
+    assert (prediction.label, prediction.score) == ("b", 0.5)
+
+
+def test_a_result_draws_once_and_only_when_asked() -> None:
+    calls = []
+
+    def annotate(image: object, faces: object) -> np.ndarray:
+        calls.append(faces)
+        return np.zeros((2, 2, 3), np.uint8)
+
+    result = Result(Frame(np.zeros((2, 2, 3), np.uint8), 0, 0.0), (), annotate)
+    assert not calls
+    assert result.annotated is result.annotated
+    assert len(calls) == 1
+
+
+def test_in_the_mirror_faces_stay_on_their_pixels() -> None:
+    image = np.zeros((4, 10, 3), np.uint8)
+    image[1:3, 2:5] = 255
+    result = Result(Frame(image, 7, 1.5, "clip"), (Face(Box(2, 1, 5, 3), track=3),), lambda image, faces: image)
+    mirrored = result.mirrored()
+    box = mirrored.faces[0].box
+    assert (mirrored.annotated[box.y1 : box.y2, box.x1 : box.x2] == 255).all()
+    assert (mirrored.annotated == 255).sum() == (image == 255).sum()
+    assert (mirrored.frame.index, mirrored.frame.time, mirrored.faces[0].track) == (7, 1.5, 3)
+    assert result.faces[0].box == Box(2, 1, 5, 3)
+
+
+def test_the_nouns_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Box(0, 0, 1, 1).x1 = 5  # type: ignore[misc]
