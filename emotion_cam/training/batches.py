@@ -1,0 +1,167 @@
+"""Batches of faces for training: every picture goes down the run-time's own road, extract_face, with a jittered box."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from emotion_cam.preprocess import extract_face
+from emotion_cam.training.datasets import FaceSet
+from emotion_cam.types import Box, Image
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much training pictures vary. Shift and scale move the detector's box, as real detectors do.
+
+    Attributes:
+        flip: probability of a mirror image.
+        shift: largest shift of the box in either direction, as a share of its side.
+        scale: largest change of the box's side, as a share of it.
+        rotation: largest turn of the picture, in degrees.
+        brightness: largest change of brightness, as a share of the full range.
+        contrast: largest change of contrast, as a share of it.
+        blur: largest standard deviation of a Gaussian blur, in pixels of the network's input.
+        erasing: probability that a random rectangle is blanked.
+    """
+
+    flip: float = 0.0
+    shift: float = 0.0
+    scale: float = 0.0
+    rotation: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    blur: float = 0.0
+    erasing: float = 0.0
+
+
+AUGMENTATIONS = {
+    "none": Augmentation(),
+    "gentle": Augmentation(flip=0.5, shift=0.06, scale=0.08, rotation=8, brightness=0.1, contrast=0.25),
+    "strong": Augmentation(
+        flip=0.5, shift=0.08, scale=0.15, rotation=12, brightness=0.15, contrast=0.35, blur=1.0, erasing=0.25
+    ),
+}
+
+
+def augmented_face(
+    image: Image, box: Box, size: tuple[int, int], margin: float, how: Augmentation, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """One training example: extract_face with the variations of ``how``; float32 in [0, 255], of shape ``size``."""
+    if how.rotation:
+        image = _rotated(image, box, rng.uniform(-how.rotation, how.rotation))
+    if how.shift or how.scale:
+        box = _jittered(box, how, rng)
+    face = extract_face(image, box, size, margin)
+    if rng.random() < how.flip:
+        face = face[:, ::-1]
+    if how.blur:
+        sigma = rng.uniform(0, how.blur)
+        if sigma > 0.3:  # less changes nothing to speak of
+            face = np.asarray(cv2.GaussianBlur(face, (0, 0), sigma), np.uint8)
+    result = face.astype(np.float32)
+    if how.contrast or how.brightness:
+        mean = result.mean()
+        gain = 1 + rng.uniform(-how.contrast, how.contrast)
+        offset = 255 * rng.uniform(-how.brightness, how.brightness)
+        result = np.clip((result - mean) * gain + mean + offset, 0, 255)
+    if rng.random() < how.erasing:
+        _erase(result, rng)
+    return result
+
+
+def _jittered(box: Box, how: Augmentation, rng: np.random.Generator) -> Box:
+    dx, dy = rng.uniform(-how.shift, how.shift, 2) * (box.width, box.height)
+    factor = 1 + rng.uniform(-how.scale, how.scale)
+    centre_x, centre_y = (box.x1 + box.x2) / 2 + dx, (box.y1 + box.y2) / 2 + dy
+    half_width, half_height = box.width * factor / 2, box.height * factor / 2
+    return Box(
+        round(centre_x - half_width),
+        round(centre_y - half_height),
+        round(centre_x + half_width),
+        round(centre_y + half_height),
+    )
+
+
+def _rotated(image: Image, box: Box, degrees: float) -> Image:
+    height, width = image.shape
+    turn = cv2.getRotationMatrix2D(((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _erase(face: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Blank a rectangle of a fiftieth to a fifth of the picture with noise, in place (Zhong et al. 2017)."""
+    height, width = face.shape
+    area, ratio = rng.uniform(0.02, 0.2) * height * width, rng.uniform(0.5, 2.0)
+    h, w = min(height, round((area * ratio) ** 0.5)), min(width, round((area / ratio) ** 0.5))
+    y, x = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    face[y : y + h, x : x + w] = rng.uniform(0, 255, (h, w))
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of (faces, targets, weights), shuffled and augmented anew in every epoch, the same for the same seed.
+
+    Faces are float32 in [0, 255], (batch, height, width, 1); targets float32, (batch, classes); weights float32,
+    (batch,): 1, or with ``balance`` above 0 the inverse of the class's frequency to that power.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[FaceSet],
+        size: tuple[int, int],
+        *,
+        margin: float = 0.0,
+        batch_size: int = 64,
+        augmentation: Augmentation | None = None,
+        balance: float = 0.0,
+        seed: int = 0,
+        first_epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self._sets, self._size, self._margin = sets, size, margin
+        self._batch_size, self._augmentation, self._seed = batch_size, augmentation, seed
+        self._rows = np.array([(i, row) for i, faces in enumerate(sets) for row in range(len(faces))])
+        self._class_weights = _class_weights(sets, balance)
+        self._epoch = first_epoch
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._rows) / self._batch_size)
+
+    def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
+        rng = np.random.default_rng([self._seed, self._epoch, number])
+        rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
+        chosen = [(self._sets[i], row) for i, row in self._rows[rows]]
+        faces = np.stack([self._face(faces, row, rng) for faces, row in chosen])[..., None]
+        targets = np.stack([faces.targets[row] for faces, row in chosen])
+        return faces.astype(np.float32), targets, targets @ self._class_weights
+
+    def _face(self, faces: FaceSet, row: int, rng: np.random.Generator) -> npt.NDArray[Any]:
+        if self._augmentation is None:
+            return extract_face(faces.images[row], faces.box, self._size, self._margin)
+        return augmented_face(faces.images[row], faces.box, self._size, self._margin, self._augmentation, rng)
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        """A new order; without augmentation the order does not matter and stays."""
+        order = np.arange(len(self._rows))
+        self._order = (
+            order if self._augmentation is None else np.random.default_rng([self._seed, self._epoch]).permutation(order)
+        )
+
+
+def _class_weights(sets: Sequence[FaceSet], balance: float) -> npt.NDArray[np.float32]:
+    frequency = np.concatenate([faces.targets for faces in sets]).mean(axis=0)
+    weights = np.power(np.maximum(frequency, 1e-6), -balance)
+    # Weighted by frequency the mean is 1, so that the learning rate keeps its meaning.
+    return np.asarray(weights / (weights * frequency).sum(), dtype=np.float32)

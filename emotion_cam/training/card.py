@@ -1,0 +1,99 @@
+"""The card of a model: model.json for programs, and README.md for people, written from it so that they agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from emotion_cam.training import plots
+from emotion_cam.training.evaluate import Report
+
+
+def write(folder: Path, card: dict[str, Any]) -> None:
+    """Write model.json and README.md of a model folder; ``card`` is what model.json will hold."""
+    _replace(folder / "model.json", json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    _replace(folder / "README.md", _readme(folder, card))
+
+
+def record(folder: Path, report: Report) -> None:
+    """Put what was measured into the card, in the place of an earlier figure on the same data, and plot it."""
+    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    measured = [entry for entry in card.get("measured", []) if entry["data"] != report.data]
+    card["measured"] = [*measured, report.as_dict()]
+    plots.confusion(report, folder / _plot_name(report.data))
+    write(folder, card)
+
+
+def _plot_name(data: str) -> str:
+    return f"confusion-{data.replace(' ', '-')}.png"
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def _readme(folder: Path, card: dict[str, Any]) -> str:
+    height, width = card["size"]
+    parts = [
+        f"# {card['task'].capitalize()}: {card['network']}",
+        "Written by `emotion-cam train` and `emotion-cam evaluate --record` from model.json; do not edit by hand.",
+        f"Says of a face one of: {', '.join(card['labels'])}. {card['parameters']:,} parameters; the input is the "
+        f"detector's box with a margin of {card['margin']:g} of its side, grey, {width}×{height} pixels.",
+        "## Measured",
+        "Every row is what `emotion-cam evaluate` prints for the file shipped here, through the classifier that the "
+        "camera uses. Validation chose the epoch; test was used for nothing but this table."
+        if card["measured"]
+        else "Nothing yet.",
+        _table(
+            ("data", "pictures", "accuracy", "balanced accuracy", "runtime"),
+            (
+                (m["data"], m["pictures"], f"{m['accuracy']:.4f}", f"{m['balanced_accuracy']:.4f}", m["runtime"])
+                for m in card["measured"]
+            ),
+        ),
+    ]
+    for m in card["measured"]:
+        parts += [
+            f"### {m['data']}",
+            _table(
+                ("class", "precision", "recall", "F1", "pictures"),
+                (
+                    (row["label"], *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), row["pictures"])
+                    for row in m["per_class"]
+                ),
+            ),
+            f"![confusion matrix]({_plot_name(m['data'])})",
+        ]
+    parts += [
+        "## Data",
+        _table(
+            ("name", "training pictures", "validation pictures", "source", "terms"),
+            ((d["name"], d["train"], d["validation"], d["reference"], d["terms"]) for d in card["data"]),
+        ),
+        "Training pictures that are identical to a validation or test picture were left out. The pictures are not "
+        "part of this project.",
+        "## Training",
+        *([f"```\n{card['training']['command']}\n```"] if card["training"].get("command") else []),
+        _table(("setting", "value"), ((key, value) for key, value in card["training"].items() if key != "command")),
+        "history.csv holds every epoch.",
+        "![curves](curves.png)",
+        "## What it must not be used for",
+        "It names what a face *shows*, as the people who labelled the data would have said; that is not what a person "
+        "feels, means or is. Perceived gender is a guess at how strangers would label a face in two classes; it says "
+        "nothing of anybody's identity. Do not use it to decide about people: not for hiring, teaching, policing, "
+        "insurance, health, or access to anything. Error rates differ between groups of people. Some uses are "
+        "forbidden by law, such as emotion recognition at work and in schools in the European Union.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown table, or nothing where there are no rows."""
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    names = list(header)
+    return "\n".join(["| " + " | ".join(names) + " |", "|" + " --- |" * len(names), *lines]) if lines else ""

@@ -1,0 +1,68 @@
+"""Keras to LiteRT: the same weights in the format that the camera runs, and proof that the two agree."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from emotion_cam.classify import Classifier, ModelCard
+from emotion_cam.errors import MissingExtraError, ModelError
+from emotion_cam.types import Image
+
+TOLERANCE = 1e-4
+"""Largest difference between the two runtimes' softmax scores that is accepted."""
+
+
+def export(folder: Path, faces: Sequence[Image]) -> float:
+    """Write model.tflite from the folder's model.keras, if both say the same.
+
+    The LiteRT model has two outputs: the scores, (faces, classes), and the class activation map, (faces, rows,
+    columns, classes): the last convolution's feature maps, which global average pooling turns into the logits.
+
+    Args:
+        folder: a model folder with model.json and model.keras; an older model.tflite is replaced.
+        faces: what to compare the runtimes on, as extract_face gives them: uint8, grey, of the model's size.
+
+    Returns:
+        The largest difference between the two runtimes' scores on these faces.
+
+    Raises:
+        ModelError: there is no Keras model in the folder, it has no class activation map, or the runtimes differ.
+        MissingExtraError: TensorFlow, whose converter this needs, is not installed.
+    """
+    card = ModelCard.load(folder)
+    if not (folder / "model.keras").is_file():
+        raise ModelError(f"{folder} is incomplete: it has no model.keras to export.")
+    with tempfile.TemporaryDirectory() as place:
+        trial = Path(place)
+        for name in ("model.json", "model.keras"):
+            shutil.copy(folder / name, trial / name)
+        (trial / "model.tflite").write_bytes(_converted(keras.models.load_model(trial / "model.keras", compile=False)))
+        scores = [Classifier(trial, runtime=runtime)(faces) for runtime in ("litert", "keras")]
+        difference = float(np.abs(scores[0] - scores[1]).max(initial=0))
+        # Written this way round, a score that is not a number fails too.
+        if not difference <= TOLERANCE:
+            raise ModelError(f"{card.folder}: LiteRT and Keras differ by {difference:.1e}; nothing was written.")
+        new = folder / "model.tflite.new"
+        shutil.copy(trial / "model.tflite", new)
+    new.replace(folder / "model.tflite")
+    return difference
+
+
+def _converted(model: keras.Model) -> bytes:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise MissingExtraError("Export", "train") from None
+    if "class_map" not in {layer.name for layer in model.layers}:
+        raise ModelError("The Keras model has no layer “class_map” to show as class activation map.")
+    both = keras.Model(model.inputs, [model.outputs[0], model.get_layer("class_map").output], name=model.name)
+    with tempfile.TemporaryDirectory() as saved:
+        both.export(saved, format="tf_saved_model", verbose=False)
+        converted: bytes = tf.lite.TFLiteConverter.from_saved_model(saved).convert()
+    return converted

@@ -1,0 +1,37 @@
+"""The pictures of a training run: curves and confusion matrices, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from emotion_cam.training.evaluate import Report
+
+
+def curves(history: Sequence[dict[str, float]], path: Path) -> None:
+    """Accuracy and loss over the epochs, on training and validation pictures."""
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    epochs = [epoch["epoch"] for epoch in history]
+    for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        axes.plot(epochs, [epoch[name] for epoch in history], label="training (augmented)")
+        axes.plot(epochs, [epoch[f"val_{name}"] for epoch in history], label="validation")
+        axes.set_xlabel("epoch")
+        axes.set_title(name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=100)
+
+
+def confusion(report: Report, path: Path) -> None:
+    """For every true class, the share of its pictures that was called each class."""
+    counts = report.confusion
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    display = ConfusionMatrixDisplay(shares, display_labels=report.labels)
+    display.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, colorbar=False)
+    axes.set_title(f"{report.data}: accuracy {report.accuracy:.3f}, balanced {report.balanced_accuracy:.3f}")
+    figure.savefig(path, dpi=100)

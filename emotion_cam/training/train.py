@@ -1,0 +1,290 @@
+"""Fit a network to data sets, and write a model folder that explains itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from emotion_cam.errors import TrainingError
+from emotion_cam.training import card, evaluate, export, plots
+from emotion_cam.training.batches import AUGMENTATIONS, Batches
+from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
+from emotion_cam.training.networks import NETWORKS
+
+SCHEDULES = ("cosine", "plateau")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a run turns out; kept in model.json under "training".
+
+    Attributes:
+        task: what the network tells ("emotion", "gender", …); the name under which people see it.
+        data: (name, path) of every data set.
+        network: a name in NETWORKS.
+        size: side of the network's input, in pixels.
+        margin: what to add to the detector's box on every side, as a share of its side.
+        epochs: how long at most; with the cosine schedule the learning rate reaches 0 at their end.
+        batch_size: faces a step.
+        learning_rate: of AdamW (Loshchilov and Hutter 2019), after a warm-up of one epoch.
+        schedule: "cosine", or "plateau": a third of the rate whenever validation loss stalls for 5 epochs.
+        weight_decay: of AdamW.
+        l2: penalty on the convolutions' weights, as Mini-Xception's authors had it (0.01).
+        label_smoothing: share of every target that is spread over all classes.
+        votes: share of the human votes in the targets, where a data set has them (FER+).
+        balance: weights classes by their inverse frequency to this power; 0 weights none, 1 evens them out.
+        augmentation: a name in AUGMENTATIONS.
+        patience: epochs without a better validation accuracy after which to stop; 0 to go on to the end.
+        seed: of the weights, the order and the augmentation.
+    """
+
+    task: str
+    data: tuple[tuple[str, str], ...]
+    network: str = "mini_xception"
+    size: int = 48
+    margin: float = 0.0
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    weight_decay: float = 1e-4
+    l2: float = 0.0
+    label_smoothing: float = 0.0
+    votes: float = 0.0
+    balance: float = 0.0
+    augmentation: str = "gentle"
+    patience: int = 0
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raises TrainingError if a name in the recipe is not known, or a number makes no sense."""
+        for what, value, known in (
+            ("network", self.network, NETWORKS),
+            ("schedule", self.schedule, SCHEDULES),
+            ("augmentation", self.augmentation, AUGMENTATIONS),
+        ):
+            if value not in known:
+                raise TrainingError(f"There is no {what} “{value}”; there are {', '.join(known)}.")
+        if not self.data:
+            raise TrainingError("There is nothing to train on; give a data set, as in --data fer2013=PATH.")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise TrainingError("A run needs at least one epoch and one picture a batch.")
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    command: str = "",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Path:
+    """Train a network and write the model folder ``out``: model.keras, .tflite and .json, README.md, history, plots.
+
+    While the run goes on, its state lies in ``out`` + ".training" and is saved after every epoch; ``resume`` takes up
+    a run that was stopped. What stands in ``out`` already is replaced only when the new model is complete.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        TrainingError: the recipe makes no sense, or there is no such run to resume, or one is there already.
+        DatasetError: a data set cannot be read, or the data sets' labels differ.
+    """
+    recipe.check()
+    train_sets, validation_sets = _load_sets(recipe)
+    work = _work_folder(recipe, out, resume)
+    history = work / "history.csv"
+    done = _read_history(history)
+
+    keras.utils.set_random_seed(recipe.seed)
+    size = (recipe.size, recipe.size)
+    batches = Batches(
+        train_sets,
+        size,
+        margin=recipe.margin,
+        batch_size=recipe.batch_size,
+        augmentation=AUGMENTATIONS[recipe.augmentation],
+        balance=recipe.balance,
+        seed=recipe.seed,
+        first_epoch=len(done),
+    )
+    validation = Batches(validation_sets, size, margin=recipe.margin, batch_size=256)
+    if done:
+        model = keras.models.load_model(work / "last.keras")
+    else:
+        model = NETWORKS[recipe.network]((*size, 1), len(train_sets[0].labels), l2=recipe.l2)
+        _compile(model, recipe, steps=len(batches))
+    if len(done) < recipe.epochs:
+        model.fit(
+            batches,
+            validation_data=validation,
+            epochs=recipe.epochs,
+            initial_epoch=len(done),
+            callbacks=[*_callbacks(recipe, work, done), *callbacks],
+            shuffle=False,  # Batches has an order of its own, which a resumed run finds again
+            verbose=0,
+        )
+    return _write_model(recipe, work, out, command, train_sets, validation_sets)
+
+
+def _work_folder(recipe: Recipe, out: Path, resume: bool) -> Path:
+    work = out.with_name(out.name + ".training")
+    written = work / "recipe.json"
+    if resume:
+        if not written.exists():
+            raise TrainingError(f"There is no stopped run in {work}; start it without --resume.")
+        before, now = json.loads(written.read_text()), json.loads(json.dumps(asdict(recipe)))
+        changed = [key for key, value in now.items() if before.get(key) != value]
+        if changed:
+            raise TrainingError(f"The stopped run in {work} had another {', '.join(changed)}; resume it as it was.")
+        return work
+    if written.exists():
+        raise TrainingError(f"A stopped run lies in {work}; go on with --resume, or delete that folder.")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        written.write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    except OSError as error:
+        raise TrainingError(f"{work} cannot be written: {error.strerror}.") from error
+    return work
+
+
+def _load_sets(recipe: Recipe) -> tuple[list[FaceSet], list[FaceSet]]:
+    """Training and validation sets; training pictures that stand in a validation or test set too are left out."""
+    train_sets, validation_sets, held_out = [], [], []
+    for name, path in recipe.data:
+        train_sets.append(load(name, Path(path), "train"))
+        validation_sets.append(load(name, Path(path), "validation"))
+        held_out += [validation_sets[-1], load(name, Path(path), "test")]
+    labels = {faces.labels for faces in train_sets}
+    if len(labels) > 1:
+        told = " and ".join(", ".join(names) for names in sorted(labels))
+        raise TrainingError(f"The data sets have different labels: {told}.")
+    return [without_copies(faces, held_out).mixed(recipe.votes) for faces in train_sets], validation_sets
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=recipe.learning_rate / 20,
+            decay_steps=max(1, (recipe.epochs - 1) * steps),
+            warmup_target=recipe.learning_rate,
+            warmup_steps=steps,
+        )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=keras.backend.backend() == "jax",  # TensorFlow's compiled depthwise convolutions are slower
+    )
+
+
+def _callbacks(recipe: Recipe, work: Path, done: list[dict[str, float]]) -> list[keras.callbacks.Callback]:
+    best = max((epoch["val_accuracy"] for epoch in done), default=None)
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(
+            work / "best.keras", monitor="val_accuracy", save_best_only=True, initial_value_threshold=best
+        ),
+        _Journal(work),
+    ]
+    if recipe.schedule == "plateau":
+        callbacks.insert(0, keras.callbacks.ReduceLROnPlateau(factor=1 / 3, patience=5, min_lr=1e-6))
+    if recipe.patience:
+        callbacks.append(keras.callbacks.EarlyStopping("val_accuracy", patience=recipe.patience))
+    return callbacks
+
+
+class _Journal(keras.callbacks.Callback):  # type: ignore[misc]
+    """After every epoch saves the model with its optimizer, and then writes the epoch down.
+
+    In this order, and with the file replaced whole, a kill at any moment loses at most the epoch that is running.
+    """
+
+    def __init__(self, work: Path) -> None:
+        super().__init__()
+        self._work = work
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        new = self._work / "next.keras"
+        self.model.save(new)
+        new.replace(self._work / "last.keras")
+        row = {"epoch": epoch + 1, **{key: f"{float(value):.6g}" for key, value in sorted((logs or {}).items())}}
+        history = self._work / "history.csv"
+        is_first = not history.exists()
+        with history.open("a", newline="", encoding="utf-8") as lines:
+            writer = csv.DictWriter(lines, row)
+            if is_first:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _read_history(path: Path) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as lines:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
+
+
+def _write_model(
+    recipe: Recipe, work: Path, out: Path, command: str, train_sets: list[FaceSet], validation_sets: list[FaceSet]
+) -> Path:
+    """Make the model folder beside the run's state, and put it in place whole."""
+    new = work / "model"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    model = keras.models.load_model(work / "best.keras", compile=False)
+    model.save(new / "model.keras")
+    shutil.copy(work / "history.csv", new / "history.csv")
+    history = _read_history(new / "history.csv")
+    best = max(history, key=lambda epoch: epoch["val_accuracy"])
+    card.write(
+        new,
+        {
+            "format": 1,
+            "task": recipe.task,
+            "labels": list(train_sets[0].labels),
+            "size": [recipe.size, recipe.size],
+            "margin": recipe.margin,
+            "network": recipe.network,
+            "parameters": model.count_params(),
+            "data": [
+                {
+                    "name": name,
+                    "reference": DATASETS[name].reference,
+                    "terms": DATASETS[name].terms,
+                    "train": len(train),
+                    "validation": len(validation),
+                }
+                for (name, _), train, validation in zip(recipe.data, train_sets, validation_sets, strict=True)
+            ],
+            "training": {
+                "command": command,
+                **{key: value for key, value in asdict(recipe).items() if key not in ("task", "data")},
+                "best_epoch": int(best["epoch"]),
+                "epochs_run": len(history),
+                "keras": keras.__version__,
+                "backend": keras.backend.backend(),
+            },
+            "measured": [],
+        },
+    )
+    plots.curves(history, new / "curves.png")
+    if keras.backend.backend() == "tensorflow":
+        size = (recipe.size, recipe.size)
+        export.export(new, [face for chosen in validation_sets for face in chosen.extracted(size, recipe.margin)])
+    for faces in validation_sets:
+        card.record(new, evaluate.evaluate(new, faces))
+    if out.exists():
+        shutil.rmtree(work / "replaced", ignore_errors=True)
+        out.rename(work / "replaced")
+    new.rename(out)
+    shutil.rmtree(work)
+    return out

@@ -1,0 +1,51 @@
+"""train, evaluate and export as commands, one after the other, on a small data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from emotion_cam.cli import app
+
+
+def emotion_cam(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> None:
+    out, data = tmp_path / "mine", f"fer2013={fer2013}"
+    trained = emotion_cam("train", "--task", "emotion", "--data", data, "--epochs", "1", "--out", out)
+    assert trained.exit_code == 0, trained.output
+    assert "epoch 1 of 1: accuracy" in trained.stderr
+    assert f"Wrote {out}" in trained.stdout
+
+    figures = tmp_path / "figures.json"
+    measured = emotion_cam("evaluate", out, "--data", data, "--json", figures, "--record")
+    assert measured.exit_code == 0, measured.output
+    (report,) = json.loads(figures.read_text())
+    assert f"fer2013 test: accuracy {report['accuracy']:.4f}" in measured.stdout
+    assert sum(map(sum, report["confusion"])) == report["pictures"] == 14
+    assert f"{report['accuracy']:.4f}" in emotion_cam("info", out).stdout
+
+    (out / "model.tflite").unlink()
+    assert emotion_cam("evaluate", out, "--data", data).exit_code == 1
+    assert emotion_cam("export", out, "--data", data).exit_code == 0
+    again = tmp_path / "again.json"
+    assert emotion_cam("evaluate", out, "--data", data, "--json", again).exit_code == 0
+    assert json.loads(again.read_text()) == [report]
+
+
+def test_what_is_missing_is_told_in_one_line(fer2013: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ["train", "--task", "emotion", "--data", "fer2013=nowhere", "--out", tmp_path / "mine"],
+        ["train", "--task", "emotion", "--data", f"fer2013={fer2013}", "--out", tmp_path / "x", "--network", "vgg"],
+        ["evaluate", tmp_path / "nowhere", "--data", f"fer2013={fer2013}"],
+        ["export", tmp_path / "nowhere", "--data", f"fer2013={fer2013}"],
+    ):
+        result = emotion_cam(*arguments)
+        assert result.exit_code == 1, result.output
+        assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "mine").exists()
+    assert not (tmp_path / "mine.training").exists()

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_cam.errors import DatasetError
+from emotion_cam.training.datasets import EMOTIONS, GENDERS, load, without_copies
+from emotion_cam.types import Box, Image
+
+from .conftest import patches
+
+
+def write(image: Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+
+
+def test_fer2013_comes_in_its_official_splits(fer2013: Path) -> None:
+    for split, count in (("train", 56), ("validation", 14), ("test", 14)):
+        faces = load("fer2013", fer2013, split)
+        assert faces.images.shape == (count, 48, 48)
+        assert faces.images.dtype == np.uint8
+        assert faces.targets.argmax(axis=1).tolist() == [number % 7 for number in range(count)]
+        assert (faces.labels, faces.box) == (EMOTIONS, Box(0, 0, 48, 48))
+    assert len(load("fer2013", fer2013 / "fer2013.csv", "test")) == 14
+
+
+def test_votes_mix_into_the_targets_unless_the_voters_saw_no_emotion(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train")
+    mixed = faces.mixed(0.4).targets
+    assert mixed.sum(axis=1) == pytest.approx(1)
+    assert mixed[0] == pytest.approx([0.6 + 0.4 * 6 / 8, 0, 0, 0, 0.4 * 2 / 8, 0, 0])
+    assert mixed[2] == pytest.approx(np.eye(7)[2])
+    assert faces.mixed(0) is faces
+
+
+def test_ferplus_keeps_what_the_voters_agree_on(fer2013: Path) -> None:
+    assert set(load("ferplus", fer2013, "train").targets.argmax(axis=1)) == {0, 1}
+    test = load("ferplus", fer2013, "test")
+    assert set(test.targets.argmax(axis=1)) == {0}
+    assert len(test) == 10
+    assert test.targets[0] == pytest.approx([6 / 8, 0, 0, 0, 2 / 8, 0, 0])
+
+
+def test_copies_of_test_pictures_leave_the_training_set(fer2013: Path) -> None:
+    train, test = load("fer2013", fer2013, "train"), load("fer2013", fer2013, "test")
+    test.images[3] = train.images[5]
+    cleaned = without_copies(train, [test])
+    # The first training picture was a copy before, see the fixture.
+    assert np.array_equal(cleaned.images, np.delete(train.images, [0, 5], axis=0))
+    assert np.array_equal(cleaned.targets, np.delete(train.targets, [0, 5], axis=0))
+
+
+def test_fairface(portrait: Image, tmp_path: Path) -> None:
+    images = patches(portrait, 40, 224)
+    for name, part in (("train", images), ("val", images[:5])):
+        lines = ["file,age,gender,race"]
+        for number, image in enumerate(part, start=1):
+            write(image, tmp_path / name / f"{number}.jpg")
+            lines.append(f"{name}/{number}.jpg,20-29,{'Female' if number % 3 == 0 else 'Male'},Indian")
+        (tmp_path / f"fairface_label_{name}.csv").write_text("\n".join(lines) + "\n")
+    train, validation, test = (load("fairface", tmp_path, split) for split in ("train", "validation", "test"))
+    assert [len(faces) for faces in (train, validation, test)] == [38, 2, 5]
+    assert test.targets.argmax(axis=1).tolist() == [0, 0, 1, 0, 0]
+    assert (test.labels, test.box, test.images.shape) == (GENDERS, Box(8, 8, 72, 72), (5, 80, 80))
+    # The slice is the same every time, and no picture is in both.
+    assert len(without_copies(train, [validation])) == 38
+
+
+def test_utkface_leaves_out_young_children_and_broken_names(portrait: Image, tmp_path: Path) -> None:
+    names = [f"{20 + number}_{number % 2}_0_1.jpg" for number in range(20)] + ["7_1_0_1.jpg", "61_3_2017.jpg", "x.jpg"]
+    for image, name in zip(patches(portrait, len(names), 80), names, strict=True):
+        write(image, tmp_path / "UTKFace" / name)
+    sets = {split: load("utkface", tmp_path, split) for split in ("train", "validation", "test")}
+    assert {split: len(faces) for split, faces in sets.items()} == {"train": 18, "validation": 1, "test": 1}
+    assert sets["train"].targets.sum(axis=0).tolist() == [9, 9]
+
+
+def test_rafdb_labels_become_ours(portrait: Image, tmp_path: Path) -> None:
+    for number, image in enumerate(patches(portrait, 7, 80), start=1):
+        write(image, tmp_path / "test" / str(number) / f"test_{number}_aligned.jpg")
+    faces = load("rafdb", tmp_path, "test")
+    told = [EMOTIONS[index] for index in faces.targets.argmax(axis=1)]
+    assert told == ["surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"]
+
+
+@pytest.mark.parametrize("folders", [("",), ("train", "test"), ("train", "validation", "test")])
+def test_class_folders_with_and_without_official_splits(
+    portrait: Image, tmp_path: Path, folders: tuple[str, ...]
+) -> None:
+    images = iter(patches(portrait, 240, 30))
+    for folder in folders:
+        for label in ("dog", "cat"):
+            for number in range(40):
+                write(next(images), tmp_path / folder / label / f"{number:02}.png")
+    counts = {split: len(load("folder", tmp_path, split)) for split in ("train", "validation", "test")}
+    assert (
+        counts
+        == {
+            1: {"train": 72, "validation": 4, "test": 4},
+            2: {"train": 76, "validation": 4, "test": 80},
+            3: {"train": 80, "validation": 80, "test": 80},
+        }[len(folders)]
+    )
+    faces = load("folder", tmp_path, "validation")
+    assert (faces.labels, faces.box) == (("cat", "dog"), Box(0, 0, 80, 80))
+    # Both classes are in the slice.
+    assert (faces.targets.sum(axis=0) > 0).all()
+
+
+def test_fer2013_reads_class_folders_too(portrait: Image, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        for label, image in zip(EMOTIONS, patches(portrait, 7, 48), strict=True):
+            write(image, tmp_path / split / label / "0.png")
+    assert load("fer2013", tmp_path, "test").targets.argmax(axis=1).tolist() == list(range(7))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "told"),
+    [
+        ("fer2013", lambda folder: (folder / "fer2013.csv").write_text("a,b\n1,2\n"), "no column emotion or pixels"),
+        (
+            "ferplus",
+            lambda folder: (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n"),
+            "no picture|not there",
+        ),
+        ("fairface", lambda folder: None, "fairface_label_val.csv is not there"),
+        (
+            "fairface",
+            lambda folder: (folder / "fairface_label_val.csv").write_text("file,gender\nval/1.jpg,Male\n"),
+            "missing or no picture",
+        ),
+        ("fairface", lambda folder: (folder / "fairface_label_val.csv").write_text("file,gender\nx,?\n"), "“.”"),
+        ("rafdb", lambda folder: None, "no picture"),
+        ("utkface", lambda folder: None, "no picture"),
+        ("folder", lambda folder: (folder / "train").mkdir(), "not there"),
+        ("mnist", lambda folder: None, "no data set “mnist”"),
+    ],
+)
+def test_what_is_not_there_is_told_in_a_sentence(tmp_path: Path, name: str, make: object, told: str) -> None:
+    make(tmp_path)  # type: ignore[operator]
+    with pytest.raises(DatasetError, match=told) as error:
+        load(name, tmp_path, "test")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_place_and_split_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="is not there"):
+        load("fer2013", tmp_path / "nowhere", "test")
+    with pytest.raises(DatasetError, match="no split “val”"):
+        load("fer2013", tmp_path, "val")

@@ -1,0 +1,210 @@
+"""A whole run, small but real: train, stop, resume, evaluate, export, and use what came out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from emotion_cam.classify import Classifier, ModelCard
+from emotion_cam.errors import DatasetError, ModelError, TrainingError
+from emotion_cam.training import card
+from emotion_cam.training.datasets import GENDERS, load
+from emotion_cam.training.evaluate import Report, evaluate
+from emotion_cam.training.export import export
+from emotion_cam.training.train import Recipe, train
+
+
+@pytest.fixture(scope="module")
+def recipe(fer2013: Path) -> Recipe:
+    return Recipe(
+        task="emotion",
+        data=(("fer2013", str(fer2013)),),
+        epochs=2,
+        batch_size=16,
+        votes=0.3,
+        augmentation="none",
+        seed=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(recipe, tmp_path_factory.mktemp("models") / "emotion", command="emotion-cam train …")
+
+
+class StopAfter(keras.callbacks.Callback):  # type: ignore[misc]
+    """Pulls the plug in the first batch after so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        self._epochs -= batch == 0
+        if self._epochs < 0:
+            raise KeyboardInterrupt
+
+
+def test_a_run_writes_a_folder_that_explains_itself(model: Path, recipe: Recipe) -> None:
+    assert sorted(file.name for file in model.parent.iterdir()) == ["emotion"]
+    assert {file.name for file in model.iterdir()} == {
+        "model.keras",
+        "model.tflite",
+        "model.json",
+        "README.md",
+        "history.csv",
+        "curves.png",
+        "confusion-fer2013-validation.png",
+    }
+    facts = json.loads((model / "model.json").read_text())
+    assert (facts["task"], facts["parameters"], facts["training"]["seed"]) == ("emotion", 58_423, 3)
+    assert facts["training"]["command"] == "emotion-cam train …"
+    # One training picture is a copy of a test picture.
+    assert (facts["data"][0]["train"], facts["data"][0]["validation"]) == (55, 14)
+    with (model / "history.csv").open(newline="") as lines:
+        history = list(csv.DictReader(lines))
+    assert len(history) == recipe.epochs
+    # The figure that chose the epoch is the one that the shipped file gives through the run-time's classifier.
+    best = max(float(epoch["val_accuracy"]) for epoch in history)
+    assert facts["measured"][0]["accuracy"] == pytest.approx(best, abs=1e-4)
+    readme = (model / "README.md").read_text()
+    assert f"| fer2013 validation | 14 | {facts['measured'][0]['accuracy']:.4f} |" in readme
+
+
+def test_both_runtimes_run_it(model: Path, fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "test")
+    with_litert, with_keras = (evaluate(model, faces, runtime=runtime) for runtime in ("litert", "keras"))
+    assert np.abs(with_litert.scores - with_keras.scores).max() < 1e-4
+    assert ModelCard.load(model).labels == faces.labels
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(model: Path, recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "emotion"
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, out, callbacks=[StopAfter(1)])
+    assert not out.exists()
+    with pytest.raises(TrainingError, match="--resume"):
+        train(recipe, out)
+    with pytest.raises(TrainingError, match="another epochs"):
+        train(replace(recipe, epochs=9), out, resume=True)
+    train(recipe, out, resume=True)
+    assert not out.with_name("emotion.training").exists()
+
+    def losses(folder: Path) -> list[float]:
+        with (folder / "history.csv").open(newline="") as lines:
+            return [float(epoch["loss"]) for epoch in csv.DictReader(lines)]
+
+    assert losses(out) == pytest.approx(losses(model), rel=1e-3)
+
+
+def test_an_older_model_stays_until_the_new_one_is_complete(recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "emotion"
+    out.mkdir()
+    (out / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(recipe, epochs=1), out, callbacks=[StopAfter(0)])
+    assert (out / "old").exists()
+    train(replace(recipe, epochs=1), out, resume=True)
+    assert (out / "model.tflite").exists()
+    assert not (out / "old").exists()
+
+
+def test_it_can_learn(recipe: Recipe, tmp_path: Path, fer2013: Path) -> None:
+    """Brightness tells the class in these pictures; chance is one in seven."""
+    easy = replace(recipe, epochs=20, learning_rate=1e-2, batch_size=8, votes=0.0, schedule="plateau", patience=15)
+    out = train(easy, tmp_path / "emotion")
+    assert evaluate(out, load("fer2013", fer2013, "validation")).accuracy > 0.4
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"network": "resnet"}, "no network “resnet”"),
+        ({"schedule": "linear"}, "no schedule"),
+        ({"augmentation": "wild"}, "no augmentation"),
+        ({"data": ()}, "nothing to train on"),
+        ({"epochs": 0}, "at least one epoch"),
+    ],
+)
+def test_a_recipe_without_sense_is_told(recipe: Recipe, tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    with pytest.raises(TrainingError, match=told):
+        train(replace(recipe, **changes), tmp_path / "emotion")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_there_must_be_a_run_to_resume(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="without --resume"):
+        train(recipe, tmp_path / "emotion", resume=True)
+
+
+def test_figures_are_those_of_the_counts() -> None:
+    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8]], np.float32)
+    report = Report("some test", "litert", GENDERS, np.array([0, 0, 0, 1, 1]), scores)
+    assert report.confusion.tolist() == [[2, 1], [1, 1]]
+    assert report.accuracy == pytest.approx(3 / 5)
+    assert report.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
+    man, woman = report.per_class
+    assert (man["label"], man["precision"], man["recall"], man["pictures"]) == (
+        "man",
+        pytest.approx(2 / 3),
+        pytest.approx(2 / 3),
+        3,
+    )
+    assert (woman["precision"], woman["recall"], woman["f1"]) == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_a_recorded_figure_replaces_the_one_before(model: Path, fer2013: Path, tmp_path: Path) -> None:
+    report = evaluate(model, load("fer2013", fer2013, "test"))
+    for _ in range(2):
+        card.record(model, report)
+    facts = json.loads((model / "model.json").read_text())
+    assert [entry["data"] for entry in facts["measured"]] == ["fer2013 validation", "fer2013 test"]
+    assert (model / "confusion-fer2013-test.png").stat().st_size > 1000
+    assert "fer2013 test" in (model / "README.md").read_text()
+
+
+def test_labels_must_fit(model: Path, fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "test")
+    with pytest.raises(DatasetError, match="labels a, b"):
+        evaluate(model, replace(faces, labels=("a", "b")))
+
+
+def test_export_refuses_a_network_that_it_cannot_prove_equal(model: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    before = (folder / "model.tflite").read_bytes()
+    network = keras.models.load_model(folder / "model.keras")
+    network.get_layer("class_map").set_weights(
+        [np.full_like(w, np.nan) for w in network.get_layer("class_map").get_weights()]
+    )
+    network.save(folder / "model.keras")
+    with pytest.raises(ModelError, match="nothing was written"):
+        export(folder, [np.zeros((48, 48), np.uint8)])
+    assert (folder / "model.tflite").read_bytes() == before
+
+
+def test_export_writes_scores_and_the_class_activation_map(model: Path, fer2013: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    (folder / "model.tflite").unlink()
+    faces = load("fer2013", fer2013, "test").extracted((48, 48), 0.0)
+    assert export(folder, faces) < 1e-4
+    outputs = Interpreter(str(folder / "model.tflite")).get_output_details()
+    assert sorted(tuple(output["shape_signature"]) for output in outputs) == [(-1, 3, 3, 7), (-1, 7)]
+    assert Classifier(folder)(faces).shape == (14, 7)
+
+
+def test_export_needs_the_keras_file(emotion_model: Path) -> None:
+    (emotion_model / "model.keras").unlink()
+    with pytest.raises(ModelError, match=r"no model\.keras"):
+        export(emotion_model, [])
