@@ -1,0 +1,261 @@
+"""Draws what the program sees: a box for each face, its labels, and a softmax bar for each class.
+
+Nothing here knows a task by name. A prediction with more than two classes colours its label by the class and shows
+every score as a bar; one with two classes is told by its label alone, for the other score is the rest.
+
+Every size follows from one number per face, the height of its rows of text, so that a thumbnail and a 4K frame look
+alike. Labels and bars are panels, small pictures of their own: each tries the places it likes, the best first, and
+takes the one where it hides least.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+
+from emotion_cam.types import Box, Face, Image, Prediction
+
+Colour: TypeAlias = tuple[int, int, int]
+
+PALETTE: tuple[Colour, ...] = (
+    (0x00, 0x5E, 0xD5),  # vermillion
+    (0x73, 0x9E, 0x00),  # bluish green
+    (0xA7, 0x79, 0xCC),  # reddish purple
+    (0x42, 0xE4, 0xF0),  # yellow
+    (0xB2, 0x72, 0x00),  # blue
+    (0xE9, 0xB4, 0x56),  # sky blue
+    (0xD8, 0xD8, 0xD8),  # light grey where theirs is black, which would not show on a dark plate
+    (0x00, 0x9F, 0xE6),  # orange
+)
+"""Okabe and Ito's colours, BGR, which colour-blind people can tell apart too; a class has the one at its index."""
+
+WHITE: Colour = (255, 255, 255)
+PALE: Colour = (205, 205, 205)
+GREY: Colour = (64, 64, 64)
+DARK: Colour = (24, 24, 24)
+BARS_OPACITY = 0.85  # the picture shines through, and white letters still stand out on a white one
+
+REGULAR, BOLD = cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX
+CAPITAL = 0.6  # the height of a capital letter, in rows
+LONGEST_LABEL, LONGEST_NAME = 20, 10  # letters of a class's name in a label, and beside its bar
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Draws faces into a copy of a picture: ``annotator(image, faces)``.
+
+    Attributes:
+        bars: whether predictions with more than two classes get a bar for each class.
+    """
+
+    bars: bool = True
+
+    def __call__(self, image: Image, faces: Sequence[Face]) -> Image:
+        """Draw the faces into a copy of a picture.
+
+        Args:
+            image: uint8, (height, width, 3), BGR; it stays as it is.
+            faces: their boxes in pixels of ``image``; what reaches over its edge is cut off.
+
+        Returns:
+            A new picture of the same shape, uint8, BGR.
+        """
+        canvas: Image = image.copy()
+        frame = _frame(image)
+        clipped = [replace(face, box=face.box.clipped(frame.width, frame.height)) for face in faces]
+        visible = [face for face in clipped if face.box.area]
+        for face in visible:
+            _draw_outline(canvas, face, frame)
+
+        # Labels matter more than bars: all of them choose a place first, and are drawn last.
+        panels = [panel for face in visible for panel in _label_panel(face, frame)]
+        if self.bars:
+            panels += [panel for face in visible for panel in _bar_panels(face, frame)]
+        taken = [face.box for face in visible]
+        placed = []
+        for panel in panels:
+            height, width = panel.picture.shape[:2]
+            if width <= frame.width and height <= frame.height:
+                spot = _best_spot(panel, taken, frame)
+                placed.append((panel, spot))
+                taken.append(spot)
+        for panel, spot in reversed(placed):
+            area = canvas[spot.y1 : spot.y2, spot.x1 : spot.x2]
+            area[:] = cv2.addWeighted(panel.picture, panel.opacity, area, 1 - panel.opacity, 0)
+        return canvas
+
+
+def draw_corner_text(image: Image, text: str) -> None:
+    """Write a line on a plate into the top left corner of a picture, in place; what has no room is cut off.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+        text: one line; letters that have no likeness in ASCII become question marks.
+    """
+    frame = _frame(image)
+    plate = _chip(_ascii(text, 80), DARK, _row_height(frame, frame))[: frame.height, : frame.width]
+    image[: plate.shape[0], : plate.shape[1]] = plate
+
+
+class _Panel(NamedTuple):
+    """A small picture to lay over the frame near a face, and places for its top left corner, the best first."""
+
+    picture: Image
+    opacity: float
+    home: Box
+    corners: list[tuple[int, int]]
+
+
+def _label_panel(face: Face, frame: Box) -> Iterator[_Panel]:
+    box, row = face.box, _row_height(face.box, frame)
+    chips = [_chip(_label_text(prediction), _plate(prediction), row) for prediction in face.predictions.values()]
+    if face.track is not None:
+        chips.append(_chip(f"#{face.track}", GREY, row))
+    if chips:
+        picture = _flow(chips, frame.width)
+        height, width = picture.shape[:2]
+        above, below, inside = box.y1 - height, box.y2, box.y1
+        corners = [(x, y) for y in (above, below, inside) for x in (box.x1, box.x2 - width)]
+        yield _Panel(picture, 1.0, box, corners)
+
+
+def _bar_panels(face: Face, frame: Box) -> Iterator[_Panel]:
+    box, row = face.box, _row_height(face.box, frame)
+    gap, label = row // 2, 2 * row
+    for prediction in filter(_is_graded, face.predictions.values()):
+        picture = _bars(prediction, row)
+        height, width = picture.shape[:2]
+        right, left = box.x2 + gap, box.x1 - gap - width
+        below, above, below_label = box.y2 + gap, box.y1 - label - height, box.y2 + label
+        corners = [(x, y) for y in (box.y1, box.y2 - height) for x in (right, left)]
+        corners += [(x, y) for y in (below, above, below_label) for x in (box.x1, box.x2 - width)]
+        corners += [(x, box.y2 - gap - height) for x in (box.x2 - gap - width, box.x1 + gap)]  # inside
+        yield _Panel(picture, BARS_OPACITY, box, corners)
+
+
+def _best_spot(panel: _Panel, taken: Sequence[Box], frame: Box) -> Box:
+    """The place inside the frame where a panel hides least; its own face counts a quarter of anything else."""
+    height, width = panel.picture.shape[:2]
+    near = np.clip(panel.corners, 0, (frame.width - width, frame.height - height))
+    far = near + np.array((width, height))
+    boxes = np.array([(box.x1, box.y1, box.x2, box.y2) for box in taken])
+    overlap = np.minimum(far[:, None], boxes[:, 2:]) - np.maximum(near[:, None], boxes[:, :2])  # (spots, boxes, 2)
+    hidden = np.maximum(overlap, 0).prod(axis=2)
+    best = np.argmin(hidden @ [1 if box == panel.home else 4 for box in taken])
+    return Box(*near[best].tolist(), *far[best].tolist())
+
+
+def _frame(image: Image) -> Box:
+    return Box(0, 0, image.shape[1], image.shape[0])
+
+
+def _row_height(box: Box, frame: Box) -> int:
+    """The height of a row of text in pixels, from which all sizes follow.
+
+    An eighth of the box, so that seven bars with their border are as high as it; more or less where the frame asks
+    for that, to be legible in it or not to fill it.
+    """
+    side = min(frame.width, frame.height)
+    return round(min(max(box.height / 8, 10, side / 44), max(10, side / 30)))
+
+
+def _draw_outline(canvas: Image, face: Face, frame: Box) -> None:
+    """A line along the inside of the box, between two dark ones that set it off from a bright picture."""
+    box = face.box
+    colour = next((_plate(p) for p in face.predictions.values() if _is_graded(p)), WHITE)
+    thickness = max(1, round(_row_height(box, frame) / 8))
+    lines = [DARK, *[colour] * thickness, DARK]
+    for inset, line in enumerate(lines[: (min(box.width, box.height) + 1) // 2]):
+        cv2.rectangle(canvas, (box.x1 + inset, box.y1 + inset), (box.x2 - 1 - inset, box.y2 - 1 - inset), line)
+
+
+def _flow(chips: Sequence[Image], most_width: int) -> Image:
+    """The chips side by side while they fit, else on more lines."""
+    lines = [chips[0]]
+    for chip in chips[1:]:
+        if lines[-1].shape[1] + chip.shape[1] <= most_width:
+            lines[-1] = np.hstack((lines[-1], chip))
+        else:
+            lines.append(chip)
+    width = max(line.shape[1] for line in lines)
+    picture = np.full((len(lines), lines[0].shape[0], width, 3), DARK, np.uint8)
+    for i, line in enumerate(lines):
+        picture[i, :, : line.shape[1]] = line
+    return picture.reshape(-1, width, 3)
+
+
+def _label_text(prediction: Prediction) -> str:
+    return f"{_ascii(prediction.label, LONGEST_LABEL)} {prediction.score:.0%}"
+
+
+def _chip(text: str, plate: Colour, row: int) -> Image:
+    """A text on a plate, one and a half rows high."""
+    picture = np.full((row + row // 2, _text_width(text, row) + row, 3), plate, np.uint8)
+    _write(picture, text, (row // 2, picture.shape[0] / 2), row, ink=_ink_on(plate))
+    return picture
+
+
+def _bars(prediction: Prediction, row: int) -> Image:
+    """A row for each class, its name and a bar as long as its score, with half a row of border."""
+    names = [_ascii(label, LONGEST_NAME) for label in prediction.labels]
+    top = int(np.argmax(prediction.scores))
+    border, thickness = row // 2, round(CAPITAL * row)
+    left = 2 * border + max(_text_width(name, row) for name in names)
+    length = 4 * row  # of a bar with a score of 1
+    picture = np.full((row * len(names) + 2 * border, left + length + border, 3), DARK, np.uint8)
+    for i, (name, score) in enumerate(zip(names, prediction.scores, strict=True)):
+        y = border + row * i
+        font, ink = (BOLD, WHITE) if i == top else (REGULAR, PALE)
+        _write(picture, name, (border, y + row / 2), row, font=font, ink=ink)
+        bar = picture[y + (row - thickness) // 2 :][:thickness, left : left + length]
+        bar[:] = GREY
+        bar[:, : round(float(score) * length)] = _class_colour(i)
+    return picture
+
+
+def _text_width(text: str, row: int) -> int:
+    scale, stroke = _pen(row)
+    return cv2.getTextSize(text, BOLD, scale, stroke)[0][0]  # the wider font
+
+
+def _write(
+    picture: Image, text: str, left_middle: tuple[int, float], row: int, *, ink: Colour, font: int = BOLD
+) -> None:
+    scale, stroke = _pen(row)
+    baseline = round(left_middle[1] + CAPITAL * row / 2)
+    cv2.putText(picture, text, (left_middle[0], baseline), font, scale, ink, stroke, cv2.LINE_AA)
+
+
+def _pen(row: int) -> tuple[float, int]:
+    """The scale of the letters, whose capitals are 21 pixels high at scale 1, and the width of their strokes."""
+    return CAPITAL * row / 21, max(1, round(row / 20))
+
+
+def _ascii(text: str, longest: int) -> str:
+    """The text in the only letters that OpenCV's fonts have: accents fall off, others become question marks."""
+    letters = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    plain = letters.encode("ascii", "replace").decode()
+    return plain if len(plain) <= longest else plain[: longest - 1] + "."
+
+
+def _is_graded(prediction: Prediction) -> bool:
+    """Whether its scores say more than its label does."""
+    return len(prediction.labels) > 2
+
+
+def _plate(prediction: Prediction) -> Colour:
+    return _class_colour(int(np.argmax(prediction.scores))) if _is_graded(prediction) else DARK
+
+
+def _class_colour(index: int) -> Colour:
+    return PALETTE[index % len(PALETTE)]
+
+
+def _ink_on(plate: Colour) -> Colour:
+    blue, green, red = plate
+    return DARK if 0.114 * blue + 0.587 * green + 0.299 * red > 100 else WHITE
