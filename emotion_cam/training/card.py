@@ -78,8 +78,7 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         "Training pictures that are identical to a validation or test picture were left out. The pictures are not "
         "part of this project.",
         "## Training",
-        *([f"```\n{card['training']['command']}\n```"] if card["training"].get("command") else []),
-        _table(("setting", "value"), ((key, value) for key, value in card["training"].items() if key != "command")),
+        *_training(card["training"]),
         "history.csv holds every epoch.",
         "![curves](curves.png)",
         "## What it must not be used for",
@@ -90,6 +89,17 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         "forbidden by law, such as emotion recognition at work and in schools in the European Union.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _training(settings: dict[str, Any]) -> list[str]:
+    """The command and the settings of a run, and of the run whose weights it started from."""
+    parts = [f"```\n{settings['command']}\n```"] if settings.get("command") else []
+    parts.append(
+        _table(
+            ("setting", "value"), ((k, v) for k, v in settings.items() if k not in ("command", "before") and v != "")
+        )
+    )
+    return parts + (["### Before that", *_training(settings["before"])] if "before" in settings else [])
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

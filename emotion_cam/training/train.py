@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from emotion_cam.classify import ModelCard
 from emotion_cam.errors import TrainingError
 from emotion_cam.training import card, evaluate, export, plots
 from emotion_cam.training.batches import AUGMENTATIONS, Batches
@@ -43,6 +44,7 @@ class Recipe:
         augmentation: a name in AUGMENTATIONS.
         patience: epochs without a better validation accuracy after which to stop; 0 to go on to the end.
         seed: of the weights, the order and the augmentation.
+        init: a model folder whose weights to start from, instead of random ones; "" for none.
     """
 
     task: str
@@ -62,9 +64,10 @@ class Recipe:
     augmentation: str = "gentle"
     patience: int = 0
     seed: int = 0
+    init: str = ""
 
     def check(self) -> None:
-        """Raises TrainingError if a name in the recipe is not known, or a number makes no sense."""
+        """Raises TrainingError for a name that is not known or a number without sense, ModelError for ``init``."""
         for what, value, known in (
             ("network", self.network, NETWORKS),
             ("schedule", self.schedule, SCHEDULES),
@@ -76,6 +79,8 @@ class Recipe:
             raise TrainingError("There is nothing to train on; give a data set, as in --data fer2013=PATH.")
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("A run needs at least one epoch and one picture a batch.")
+        if self.init:
+            ModelCard.load(Path(self.init))
 
 
 def train(
@@ -120,7 +125,7 @@ def train(
     if done:
         model = keras.models.load_model(work / "last.keras")
     else:
-        model = NETWORKS[recipe.network]((*size, 1), len(train_sets[0].labels), l2=recipe.l2)
+        model = _new_model(recipe, len(train_sets[0].labels))
         _compile(model, recipe, steps=len(batches))
     if len(done) < recipe.epochs:
         model.fit(
@@ -168,6 +173,16 @@ def _load_sets(recipe: Recipe) -> tuple[list[FaceSet], list[FaceSet]]:
         told = " and ".join(", ".join(names) for names in sorted(labels))
         raise TrainingError(f"The data sets have different labels: {told}.")
     return [without_copies(faces, held_out).mixed(recipe.votes) for faces in train_sets], validation_sets
+
+
+def _new_model(recipe: Recipe, num_classes: int) -> keras.Model:
+    model = NETWORKS[recipe.network]((recipe.size, recipe.size, 1), num_classes, l2=recipe.l2)
+    if recipe.init:
+        try:
+            model.set_weights(keras.models.load_model(Path(recipe.init) / "model.keras", compile=False).get_weights())
+        except ValueError as error:
+            raise TrainingError(f"{recipe.init} has no weights that fit this network and these classes.") from error
+    return model
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
@@ -268,6 +283,7 @@ def _write_model(
             "training": {
                 "command": command,
                 **{key: value for key, value in asdict(recipe).items() if key not in ("task", "data")},
+                **({"before": dict(ModelCard.load(Path(recipe.init)).written["training"])} if recipe.init else {}),
                 "best_epoch": int(best["epoch"]),
                 "epochs_run": len(history),
                 "keras": keras.__version__,

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_cam.classify import Classifier, ModelCard
+from emotion_cam.classify import Classifier, ModelCard, shipped_models
 from emotion_cam.errors import DatasetError, ModelError, TrainingError
 from emotion_cam.training import card
 from emotion_cam.training.datasets import GENDERS, load
@@ -141,6 +141,19 @@ def test_a_recipe_without_sense_is_told(recipe: Recipe, tmp_path: Path, changes:
 def test_there_must_be_a_run_to_resume(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="without --resume"):
         train(recipe, tmp_path / "emotion", resume=True)
+
+
+def test_a_run_starts_from_another_models_weights(model: Path, recipe: Recipe, tmp_path: Path) -> None:
+    gentle = replace(recipe, epochs=1, learning_rate=1e-9, init=str(model))
+    out = train(gentle, tmp_path / "emotion")
+    faces = [np.random.default_rng(0).integers(0, 255, (48, 48), np.uint8)]
+    # Batch normalisation still moves its averages, so the two are near each other but not equal.
+    assert np.abs(Classifier(out)(faces) - Classifier(model)(faces)).max() < 0.15
+    training = json.loads((out / "model.json").read_text())["training"]
+    assert training["before"]["epochs"] == 2
+    assert "### Before that" in (out / "README.md").read_text()
+    with pytest.raises(TrainingError, match="no weights that fit"):
+        train(replace(gentle, init=str(shipped_models()["gender"])), tmp_path / "other")
 
 
 def test_figures_are_those_of_the_counts() -> None:
