@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_cam.detect import DETECTORS, HaarDetector
+from emotion_cam.errors import EmotionCamError
+from emotion_cam.types import Box, Image
+
+
+@pytest.fixture(scope="module")
+def detect() -> HaarDetector:
+    return HaarDetector()
+
+
+def pasted(portrait: Image, scale: float, right: float, down: float) -> Image:
+    """The portrait enlarged and moved, seen through a window of 640 × 480, grey where it does not reach."""
+    height, width = portrait.shape[:2]
+    size = round(width * scale), round(height * scale)
+    resized = cv2.resize(portrait, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    place = np.array([[1, 0, round(right)], [0, 1, round(down)]], np.float32)
+    return np.asarray(cv2.warpAffine(resized, place, (640, 480), borderValue=(110, 110, 110)), np.uint8)
+
+
+def moved(face: Box, scale: float, right: float, down: float) -> Box:
+    """Where the face lies in the pasted portrait."""
+    x1, y1, x2, y2 = (round(scale * side) for side in (face.x1, face.y1, face.x2, face.y2))
+    return Box(x1 + round(right), y1 + round(down), x2 + round(right), y2 + round(down))
+
+
+def test_the_face_of_a_portrait_and_nothing_else(detect: HaarDetector, portrait: Image, face: Box) -> None:
+    (found,) = detect(portrait)
+    assert found.iou(face) > 0.85
+    assert found.width == found.height
+
+
+def test_grey_does_as_well_as_colour(detect: HaarDetector, portrait: Image) -> None:
+    grey = np.asarray(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY), np.uint8)
+    assert detect(grey) == detect(portrait)
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.6, 0.9])
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (400, 13), (-60, 220), (331, 307)])
+def test_a_face_of_any_size_anywhere(
+    detect: HaarDetector, portrait: Image, face: Box, scale: float, right: int, down: int
+) -> None:
+    (found,) = detect(pasted(portrait, scale, right, down))
+    assert found.iou(moved(face, scale, right, down)) > 0.75
+
+
+def test_a_face_that_fills_the_picture(detect: HaarDetector, portrait: Image, face: Box) -> None:
+    (found,) = detect(pasted(portrait, 4.2, -610, -240))
+    assert found.iou(moved(face, 4.2, -610, -240)) > 0.75
+
+
+def test_a_face_before_a_moving_camera(detect: HaarDetector, portrait: Image, face: Box) -> None:
+    turns = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+    good = 0
+    for turn in turns:
+        scale = 1.6 - 1.1 * math.cos(turn)
+        right, down = 320 - 222 * scale + 80 * math.sin(3 * turn), 240 - 116 * scale + 40 * math.sin(5 * turn)
+        boxes = detect(pasted(portrait, scale, right, down))
+        good += len(boxes) == 1 and boxes[0].iou(moved(face, scale, right, down)) > 0.7
+    assert good >= 0.95 * len(turns)
+
+
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+def test_a_face_cut_by_the_edge_is_framed_whole(detect: HaarDetector, portrait: Image, face: Box, side: str) -> None:
+    fifth = face.width // 5
+    left = face.x1 + fifth if side == "left" else 0
+    top = face.y1 + fifth if side == "top" else 0
+    right = face.x2 - fifth if side == "right" else 512
+    bottom = face.y2 - fifth if side == "bottom" else 512
+    (found,) = detect(np.ascontiguousarray(portrait[top:bottom, left:right]))
+    assert found.iou(moved(face, 1, -left, -top)) > 0.75
+    assert found != found.clipped(right - left, bottom - top)
+
+
+def test_the_largest_face_comes_first_and_always_in_the_same_order(detect: HaarDetector, portrait: Image) -> None:
+    head = portrait[:256, 100:356]
+    small = np.asarray(cv2.resize(head, (128, 128), interpolation=cv2.INTER_AREA), np.uint8)
+    group = np.full((256, 640, 3), 110, np.uint8)
+    group[:, 384:], group[:128, :128], group[128:, 192:320] = head, small, small
+    boxes = detect(group)
+    assert boxes[0].x1 > 384
+    assert sorted(box.x1 // 128 for box in boxes[1:]) == [0, 1]
+    assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
+    assert all(detect(group) == boxes for _ in range(3))
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 3), (0, 640, 3), (1, 1, 3), (23, 640, 3), (23, 23), (24, 24), (24, 5000, 3)])
+def test_a_tiny_picture_has_no_face(detect: HaarDetector, shape: tuple[int, ...]) -> None:
+    assert detect(np.zeros(shape, np.uint8)) == []
+
+
+def test_nothing_is_seen_where_nobody_is(detect: HaarDetector) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    bars = np.tile(np.repeat(np.array([20, 230], np.uint8), 16), (480, 20))
+    for image in (np.zeros((480, 640, 3), np.uint8), np.full((480, 640), 200, np.uint8), noise, bars):
+        assert detect(image) == []
+
+
+def test_min_face_is_a_share_of_the_shorter_side(detect: HaarDetector, portrait: Image, face: Box) -> None:
+    scale = 480 / 13 / face.height
+    picture, expected = pasted(portrait, scale, 300, 200), moved(face, scale, 300, 200)
+    for large in (picture, np.asarray(cv2.resize(picture, None, fx=2, fy=2), np.uint8)):
+        (found,) = detect(large)
+        assert found.iou(moved(expected, large.shape[0] / 480, 0, 0)) > 0.6
+    assert HaarDetector(min_face=1 / 6)(picture) == []
+    tiny = pasted(portrait, scale / 1.5, 300, 200)
+    assert detect(tiny) == []
+    assert len(HaarDetector(min_face=1 / 20)(tiny)) == 1
+
+
+@pytest.mark.parametrize("near", [Box(172, 66, 272, 166), Box(190, 40, 280, 130), Box(160, 60, 280, 180)])
+def test_a_look_finds_the_face_nearby(detect: HaarDetector, portrait: Image, face: Box, near: Box) -> None:
+    found = detect.look(portrait, near)
+    assert found
+    assert found.iou(face) > 0.8
+
+
+def test_a_look_elsewhere_finds_none(detect: HaarDetector, portrait: Image) -> None:
+    assert detect.look(portrait, Box(380, 300, 480, 400)) is None
+
+
+def test_the_detectors_by_name(portrait: Image) -> None:
+    assert len(DETECTORS["haar"](min_neighbors=12)(portrait)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("min_face", 0.0), ("min_face", 1.5), ("min_face", math.nan), ("scale_factor", 1.0)]
+)
+def test_a_wrong_parameter_is_named(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        HaarDetector(**{name: value})  # type: ignore[arg-type]
+
+
+def test_an_opencv_without_cascades_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with monkeypatch.context() as patch, pytest.raises(EmotionCamError, match="opencv-python"):
+        patch.setattr(cv2, "__file__", str(tmp_path / "cv2" / "__init__.py"))
+        HaarDetector()
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(EmotionCamError, match="opencv-python"):
+        HaarDetector()
