@@ -1,0 +1,480 @@
+"""The command line: arguments → objects → run. The only place that prints or exits.
+
+Whatever a command needs is imported inside it, so that --help and --version come at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from emotion_cam import __version__
+from emotion_cam.errors import EmotionCamError, SinkError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from emotion_cam.sinks import Sink
+    from emotion_cam.sources import Source
+    from emotion_cam.training.evaluate import Report
+    from emotion_cam.types import Result
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The entry point of ``emotion-cam``."""
+    app(prog_name="emotion-cam")
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Tell what went wrong in one line, and exit with 1; with 130 after Ctrl-C. A termination counts as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except EmotionCamError as error:
+        _err.print(f"[bold red]emotion-cam:[/] {_plain(str(error))}")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _plain(text: str) -> str:
+    """Text as it is, whatever in it looks like Rich's markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        _out.print(f"emotion-cam {__version__}")
+        raise typer.Exit
+
+
+# --- recognise --------------------------------------------------------------------------------------------------
+
+_INPUT, _OUTPUT, _MODELS = "Input (one of)", "Output", "Models"
+
+
+@app.callback(invoke_without_command=True)
+def recognise(
+    context: typer.Context,
+    camera: Annotated[
+        str | None,
+        typer.Option(help="A camera by its number, or a stream's address.", metavar="NUMBER", rich_help_panel=_INPUT),
+    ] = None,
+    video: Annotated[
+        str | None,
+        typer.Option(help="A video file, or a stream's address (http, rtsp).", metavar="FILE", rich_help_panel=_INPUT),
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="A picture, or a folder of them.", metavar="FILE", rich_help_panel=_INPUT)
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="What to write, by its suffix: .mp4 .mkv (video with the source's sound), .png .jpg, .csv, .jsonl; "
+            "a folder for a folder of pictures. May be repeated.",
+            metavar="FILE",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    show: Annotated[
+        bool | None,
+        typer.Option(
+            "--show/--no-show",
+            help="A window: q or Esc quits, space pauses, s saves a snapshot. On for cameras and streams, and where "
+            "nothing is written.",
+            show_default=False,
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    mirror: Annotated[
+        bool | None,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Flip the picture left to right, everywhere or nowhere; a camera's window alone by default.",
+            show_default=False,
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    bars: Annotated[
+        bool, typer.Option("--bars/--no-bars", help="Softmax bars beside each face.", rich_help_panel=_OUTPUT)
+    ] = True,
+    emotion_model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model folder for emotion.", metavar="FOLDER", show_default="shipped", rich_help_panel=_MODELS
+        ),
+    ] = None,
+    gender_model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model folder for gender.", metavar="FOLDER", show_default="shipped", rich_help_panel=_MODELS
+        ),
+    ] = None,
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="litert, or keras (the Keras file itself; needs the extra “train”).", rich_help_panel=_MODELS
+        ),
+    ] = "litert",
+    _: Annotated[
+        bool | None,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
+    ] = None,
+) -> None:
+    """Says, live and on an ordinary laptop, what each face shows and whether it looks like a man or a woman.
+
+    emotion-cam --camera 0
+
+    emotion-cam --video clip.mp4 --out annotated.mp4 --out faces.csv
+
+    emotion-cam --image photo.jpg --out annotated.png
+    """
+    if context.invoked_subcommand:
+        return
+    if sum(given is not None for given in (camera, video, image)) != 1:
+        raise typer.BadParameter("give one of --camera, --video and --image; --help shows how.", ctx=context)
+    with _told():
+        _recognise(
+            camera=camera,
+            video=video,
+            image=image,
+            out=out or [],
+            show=show,
+            mirror=mirror,
+            bars=bars,
+            models={"emotion": emotion_model, "gender": gender_model},
+            runtime=runtime,
+        )
+
+
+def _recognise(
+    *,
+    camera: str | None,
+    video: str | None,
+    image: Path | None,
+    out: list[Path],
+    show: bool | None,
+    mirror: bool | None,
+    bars: bool,
+    models: dict[str, Path | None],
+    runtime: str,
+) -> None:
+    from emotion_cam.annotate import Annotator
+    from emotion_cam.classify import shipped_models
+    from emotion_cam.loop import run
+    from emotion_cam.recognize import Recognizer
+    from emotion_cam.sinks import WindowSink, open_sink
+    from emotion_cam.sources import open_source
+
+    _refuse_twice(out)
+    chosen = {**shipped_models(), **{task: folder for task, folder in models.items() if folder is not None}}
+    recognizer = Recognizer(list(chosen.values()), runtime=runtime)
+    sinks: list[Sink] = []
+    tally = _Tally("picture" if image is not None else "frame")
+    try:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open_source(camera=camera, video=video, image=image))
+            sinks += [stack.enter_context(open_sink(path, source)) for path in out]
+            if show or (show is None and (source.live or not out)):
+                window = WindowSink(
+                    mirror=source.live and mirror is None,
+                    show_fps=source.live,
+                    hold=image is not None,
+                    on_message=_err.print,
+                )
+                sinks.append(stack.enter_context(window))
+            advance = stack.enter_context(_progress(source))
+
+            def watch(result: Result) -> None:
+                tally.add(result)
+                advance()
+
+            frames = (frame.mirrored() for frame in source) if mirror else source
+            run(frames, recognizer, Annotator(bars=bars), sinks, watch)
+    finally:
+        tally.tell([sink.kept for sink in sinks if sink.kept is not None])
+
+
+def _refuse_twice(out: list[Path]) -> None:
+    seen = set()
+    for path in map(Path.absolute, out):
+        if path in seen:
+            raise SinkError(f"{path.name} is given twice with --out; each output needs a name of its own.")
+        seen.add(path)
+
+
+class _Tally:
+    """Counts what was seen, for the line at the end."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._frames = self._with_face = 0
+        self._last: tuple[Any, ...] = ()
+
+    def add(self, result: Result) -> None:
+        self._frames += 1
+        self._with_face += bool(result.faces)
+        self._last = result.faces
+
+    def tell(self, kept: list[Path]) -> None:
+        if self._frames == 1:
+            faces = [", ".join(f"{p.label} {p.score:.0%}" for p in face.predictions.values()) for face in self._last]
+            count = f"{len(faces)} face" + ("" if len(faces) == 1 else "s")
+            _out.print(f"1 {self._unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])]))
+        elif self._frames:
+            _out.print(f"{self._frames} {self._unit}s, {self._with_face} of them with a face")
+        for path in kept:
+            _out.print(f"Wrote {_plain(str(path))}")
+
+
+@contextlib.contextmanager
+def _progress(source: Source) -> Iterator[Callable[[], None]]:
+    """A bar with rate and time left for files; nothing for a live source, which has a window and no end."""
+    if source.live:
+        yield lambda: None
+        return
+    with _bar("frames/s") as progress:
+        task = progress.add_task(_plain(source.name), total=source.frame_count)
+        yield lambda: progress.advance(task)
+
+
+def _bar(unit: str) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.0f} {unit}", style="cyan")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=_err,
+        transient=True,
+        disable=not _err.is_terminal,
+    )
+
+
+# --- train, evaluate, export, info ------------------------------------------------------------------------------
+
+
+_Data = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        help="A data set and where it lies: fer2013, ferplus, rafdb, fairface, utkface or folder, as in "
+        "fer2013=data/fer2013. May be repeated.",
+        metavar="NAME=PATH",
+        show_default=False,
+    ),
+]
+_Model = Annotated[Path, typer.Argument(help="A model folder.", metavar="MODEL", show_default=False)]
+
+
+def _named(data: list[str]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple((name, path) for name, _, path in (entry.partition("=") for entry in data))
+    for name, path in pairs:
+        if not path:
+            raise typer.BadParameter(f"“{name}” needs a place, as in {name}=data/{name}.", param_hint="--data")
+    return pairs
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Option(help="What the network tells, as people will see it.", show_default=False)],
+    data: _Data,
+    out: Annotated[Path, typer.Option(help="The model folder to write.", metavar="FOLDER", show_default=False)],
+    network: Annotated[str, typer.Option(help="mini_xception.")] = "mini_xception",
+    size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 48,
+    margin: Annotated[float, typer.Option(help="What to add to the detector's box, as a share of its side.")] = 0.0,
+    epochs: Annotated[int, typer.Option(help="How long at most.")] = 60,
+    batch_size: Annotated[int, typer.Option(help="Faces a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Of AdamW, after a warm-up of one epoch.")] = 2e-3,
+    schedule: Annotated[str, typer.Option(help="cosine or plateau.")] = "cosine",
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
+    l2: Annotated[float, typer.Option(help="Penalty on the convolutions; 0.01 in the authors' code.")] = 0.0,
+    label_smoothing: Annotated[float, typer.Option(help="Share of each target spread over all classes.")] = 0.0,
+    votes: Annotated[float, typer.Option(help="Share of FER+'s votes in FER2013's targets.")] = 0.0,
+    balance: Annotated[float, typer.Option(help="Weight of rare classes: 0 none, 1 as much as common ones.")] = 0.0,
+    augmentation: Annotated[str, typer.Option(help="none, gentle or strong.")] = "gentle",
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better one; 0: never.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    init: Annotated[
+        str, typer.Option(help="Start from the weights of this model folder.", metavar="MODEL", show_default="none")
+    ] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Train a network on data sets, and write a model folder that explains itself."""
+    with _told():
+        from emotion_cam.training.progress import EpochProgress
+        from emotion_cam.training.train import Recipe
+        from emotion_cam.training.train import train as fit
+
+        recipe = Recipe(
+            task=task,
+            data=_named(data),
+            network=network,
+            size=size,
+            margin=margin,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            weight_decay=weight_decay,
+            l2=l2,
+            label_smoothing=label_smoothing,
+            votes=votes,
+            balance=balance,
+            augmentation=augmentation,
+            patience=patience,
+            seed=seed,
+            init=init,
+        )
+        arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
+        with _bar("batches/s") as progress:
+            watch = EpochProgress(progress, recipe.epochs, _err.print)
+            fit(recipe, out, resume=resume, command=f"emotion-cam {shlex.join(arguments)}", callbacks=[watch])
+        _out.print(f"Wrote {_plain(str(out))}")
+
+
+@app.command()
+def evaluate(
+    model: _Model,
+    data: _Data,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    runtime: Annotated[str, typer.Option(help="litert or keras.")] = "litert",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here too.", metavar="FILE", show_default=False)
+    ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Put the figures into the model's card.")] = False,
+) -> None:
+    """Measure a model on data sets, through the classifier that the camera uses."""
+    with _told():
+        import json
+
+        from emotion_cam.training import card, datasets
+        from emotion_cam.training.evaluate import evaluate as measure
+
+        reports = []
+        for name, path in _named(data):
+            faces = datasets.load(name, Path(path), split)
+            with _bar("pictures/s") as bar:
+                report = measure(
+                    model, faces, runtime=runtime, progress=partial(bar.advance, bar.add_task(name, total=len(faces)))
+                )
+            _print_report(report)
+            reports.append(report)
+            if record:
+                card.record(model, report)
+        if json_file is not None:
+            json_file.write_text(json.dumps([report.as_dict() for report in reports], indent=2) + "\n")
+
+
+def _print_report(report: Report) -> None:
+    from rich.table import Table
+
+    _out.print(
+        f"{report.data}: accuracy {report.accuracy:.4f}, balanced accuracy {report.balanced_accuracy:.4f} "
+        f"({len(report.truth)} pictures, {report.runtime})"
+    )
+    table = Table("class", "precision", "recall", "F1", "pictures", *(f"→ {label}" for label in report.labels))
+    for row, counts in zip(report.per_class, report.confusion, strict=True):
+        figures = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
+        table.add_row(row["label"], *figures, str(row["pictures"]), *map(str, counts))
+    _out.print(table)
+
+
+@app.command()
+def export(
+    model: _Model,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            help="Faces to compare the two files on, as in fer2013=data/fer2013. May be repeated.",
+            metavar="NAME=PATH",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Write model.tflite from a folder's model.keras, after a check that both say the same of real faces."""
+    with _told():
+        from emotion_cam.classify import ModelCard
+        from emotion_cam.training import datasets
+        from emotion_cam.training import export as exporting
+
+        card = ModelCard.load(model)
+        sets = [datasets.load(name, Path(path), "validation") for name, path in _named(data)]
+        faces = [face for chosen in sets for face in chosen.extracted(card.size, card.margin)]
+        difference = exporting.export(model, faces)
+        _out.print(f"Wrote {_plain(str(model / 'model.tflite'))}: equal to model.keras within {difference:.1e}")
+        _out.print(f"on {len(faces)} faces of {', '.join(chosen.name for chosen in sets)}")
+
+
+@app.command()
+def info(
+    models: Annotated[
+        list[Path] | None, typer.Argument(help="Model folders.", metavar="[MODEL]...", show_default="the shipped ones")
+    ] = None,
+) -> None:
+    """Show what is installed, and what the models are and were measured to do."""
+    with _told():
+        import platform
+        from importlib.metadata import version
+
+        from emotion_cam.classify import ModelCard, shipped_models
+
+        packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "opencv-python", "ai-edge-litert", "av"))
+        _out.print(f"emotion-cam {__version__}, Python {platform.python_version()}, {packages}")
+        for card in [ModelCard.load(folder) for folder in models or shipped_models().values()]:
+            facts = card.written
+            height, width = card.size
+            _out.print(f"\n[bold]{_plain(card.task)}[/]: {', '.join(card.labels)}")
+            _out.print(
+                f"  {facts.get('network', '?')}, {facts.get('parameters', 0):,} parameters, input {width}×{height}"
+            )
+            _out.print(f"  in {_plain(str(card.folder))}")
+            for figure in facts.get("measured", []):
+                _out.print(
+                    f"  {figure['data']}: accuracy {figure['accuracy']:.4f}, balanced {figure['balanced_accuracy']:.4f}"
+                )

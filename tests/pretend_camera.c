@@ -1,0 +1,175 @@
+/* A pretend webcam for one process: preloaded (LD_PRELOAD), it makes /dev/video0 a V4L2 camera that shows a file.
+ *
+ *   gcc -O2 -shared -fPIC -o pretend_camera.so pretend_camera.c -ldl
+ *
+ * PRETEND_FRAMES  file of raw YUYV frames, shown again and again
+ * PRETEND_SIZE    WIDTHxHEIGHT of these frames
+ * PRETEND_FPS     frames a second (30)
+ * PRETEND_UNPLUG  number of frames after which the camera is gone (0: never)
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/videodev2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUFFERS 4
+
+static int camera = -1, width, height;
+static int waiting[BUFFERS], first, count; /* a ring of the buffers that the program has queued */
+static unsigned char *film, *shared;
+static size_t frame_size;
+static long frames, taken, unplug_after;
+static double interval, due;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static int real_open(const char *path, int flags, int mode) {
+    int (*open_)(const char *, int, ...) = dlsym(RTLD_NEXT, "open");
+    return open_(path, flags, mode);
+}
+
+static int open_camera(void) {
+    const char *fps = getenv("PRETEND_FPS"), *unplug = getenv("PRETEND_UNPLUG");
+    struct stat status;
+    int file = real_open(getenv("PRETEND_FRAMES"), O_RDONLY, 0);
+    if (file < 0 || fstat(file, &status) || sscanf(getenv("PRETEND_SIZE"), "%dx%d", &width, &height) != 2) return -1;
+    interval = 1 / (fps ? atof(fps) : 30);
+    unplug_after = unplug ? atol(unplug) : 0;
+    frame_size = (size_t)width * height * 2;
+    frames = status.st_size / frame_size;
+    film = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    close(file);
+    camera = memfd_create("pretend camera", 0);
+    if (film == MAP_FAILED || ftruncate(camera, frame_size * BUFFERS)) return -1;
+    shared = mmap(NULL, frame_size * BUFFERS, PROT_READ | PROT_WRITE, MAP_SHARED, camera, 0);
+    first = count = 0;
+    return camera;
+}
+
+static int open_any(const char *path, int flags, int mode) {
+    return path && !strcmp(path, "/dev/video0") ? open_camera() : real_open(path, flags, mode);
+}
+
+int open(const char *path, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    int mode = va_arg(rest, int);
+    va_end(rest);
+    return open_any(path, flags, mode);
+}
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+int __open_2(const char *path, int flags) { return open_any(path, flags, 0); }
+int __open64_2(const char *path, int flags) { return open_any(path, flags, 0); }
+
+static void describe(struct v4l2_format *format) {
+    memset(&format->fmt, 0, sizeof format->fmt);
+    format->fmt.pix.width = width;
+    format->fmt.pix.height = height;
+    format->fmt.pix.pixelformat = V4L2_PIX_FMT_YUYV;
+    format->fmt.pix.field = V4L2_FIELD_NONE;
+    format->fmt.pix.bytesperline = width * 2;
+    format->fmt.pix.sizeimage = frame_size;
+}
+
+static int take_frame(struct v4l2_buffer *buffer) {
+    if (unplug_after && taken >= unplug_after) { errno = ENODEV; return -1; }
+    if (!count) { errno = EAGAIN; return -1; }
+    double wait = due - now();
+    if (wait > 0) usleep(wait * 1e6);
+    due = (wait < -1 ? now() : due) + interval;
+    int index = waiting[first];
+    first = (first + 1) % BUFFERS;
+    count--;
+    memcpy(shared + index * frame_size, film + taken++ % frames * frame_size, frame_size);
+    buffer->index = index;
+    buffer->bytesused = buffer->length = frame_size;
+    buffer->m.offset = index * frame_size;
+    return 0;
+}
+
+static int answer(unsigned int request, void *argument) {
+    struct v4l2_capability *capability = argument;
+    struct v4l2_fmtdesc *kind = argument;
+    struct v4l2_format *format = argument;
+    struct v4l2_streamparm *parameters = argument;
+    struct v4l2_requestbuffers *wanted = argument;
+    struct v4l2_buffer *buffer = argument;
+    switch (request) {
+    case VIDIOC_QUERYCAP:
+        memset(capability, 0, sizeof *capability);
+        strcpy((char *)capability->card, "Pretend camera");
+        capability->device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
+        capability->capabilities = capability->device_caps | V4L2_CAP_DEVICE_CAPS;
+        return 0;
+    case VIDIOC_ENUM_FMT:
+        if (kind->index) break;
+        kind->pixelformat = V4L2_PIX_FMT_YUYV;
+        return 0;
+    case VIDIOC_G_FMT:
+        describe(format);
+        return 0;
+    case VIDIOC_TRY_FMT:
+    case VIDIOC_S_FMT: {
+        unsigned int asked = format->fmt.pix.pixelformat;
+        describe(format);
+        if (asked && asked != V4L2_PIX_FMT_YUYV) break;
+        return 0;
+    }
+    case VIDIOC_G_PARM:
+    case VIDIOC_S_PARM:
+        parameters->parm.capture.capability = V4L2_CAP_TIMEPERFRAME;
+        parameters->parm.capture.timeperframe.numerator = 1000;
+        parameters->parm.capture.timeperframe.denominator = (unsigned int)(1000 / interval);
+        return 0;
+    case VIDIOC_G_INPUT:
+    case VIDIOC_S_INPUT:
+        *(int *)argument = 0;
+        return 0;
+    case VIDIOC_REQBUFS:
+        if (wanted->count > BUFFERS) wanted->count = BUFFERS;
+        first = count = 0;
+        return 0;
+    case VIDIOC_QUERYBUF:
+        if (buffer->index >= BUFFERS) break;
+        buffer->length = frame_size;
+        buffer->m.offset = buffer->index * frame_size;
+        return 0;
+    case VIDIOC_QBUF:
+        if (count == BUFFERS) break;
+        waiting[(first + count++) % BUFFERS] = buffer->index;
+        return 0;
+    case VIDIOC_STREAMON:
+        due = now();
+        return 0;
+    case VIDIOC_STREAMOFF:
+        first = count = 0;
+        return 0;
+    case VIDIOC_DQBUF:
+        return take_frame(buffer);
+    }
+    errno = EINVAL;
+    return -1;
+}
+
+int ioctl(int file, unsigned long request, ...) {
+    va_list rest;
+    va_start(rest, request);
+    void *argument = va_arg(rest, void *);
+    va_end(rest);
+    if (file >= 0 && file == camera) return answer((unsigned int)request, argument);
+    int (*ioctl_)(int, unsigned long, ...) = dlsym(RTLD_NEXT, "ioctl");
+    return ioctl_(file, request, argument);
+}

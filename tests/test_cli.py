@@ -1,0 +1,232 @@
+"""The command line as people use it, on real pictures and videos."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from emotion_cam import __version__
+from emotion_cam.cli import app
+from emotion_cam.types import Image
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+@pytest.fixture
+def photo(portrait: Image) -> str:
+    cv2.imwrite("photo.png", portrait)
+    return "photo.png"
+
+
+@pytest.fixture(scope="session")
+def film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of the portrait moving to the left, 320×240, then a second of nobody."""
+    path = tmp_path_factory.mktemp("film") / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(20):
+            image = np.full((240, 320, 3), 90, np.uint8)
+            if index < 10:
+                image = np.ascontiguousarray(portrait[20:260, 60 + 2 * index : 380 + 2 * index])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+def emotion_cam(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_picture(photo: str) -> None:
+    result = emotion_cam("--image", photo, "--out", "out.png", "--out", "out.jsonl")
+    assert result.exit_code == 0, result.output
+    assert "1 face: happy" in result.stdout
+    assert "Wrote out.png" in result.stdout
+    before, after = cv2.imread(photo), cv2.imread("out.png")
+    assert before is not None
+    assert after is not None
+    assert 0.005 < (before != after).any(axis=2).mean() < 0.5
+    (line,) = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert line["source"] == "photo.png"
+    assert line["faces"][0]["predictions"]["emotion"]["label"] == "happy"
+
+
+def test_a_video(film: Path) -> None:
+    result = emotion_cam("--video", film, "--out", "out.mp4", "--out", "out.csv")
+    assert result.exit_code == 0, result.output
+    assert "20 frames, 10 of them with a face" in result.stdout
+    with av.open("out.mp4") as video:
+        stream = video.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert [frame.time for frame in video.decode(stream)] == pytest.approx([index / 10 for index in range(20)])
+    with Path("out.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    tops = [row["label"] for row in rows if row["task"] == "emotion" and row["top"] == "1"]
+    assert len(tops) == 10
+    assert tops.count("happy") >= 8
+    assert [row["frame"] for row in rows if not row["task"]] == [str(index) for index in range(10, 20)]
+
+
+def test_the_same_file_gives_the_same_table_twice(film: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        assert emotion_cam("--video", film, "--out", name).exit_code == 0
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+
+
+def test_files_are_mirrored_only_when_asked(photo: str) -> None:
+    def box(*options: str) -> list[int]:
+        assert emotion_cam("--image", photo, "--out", "out.jsonl", *options).exit_code == 0
+        found: list[int] = json.loads(Path("out.jsonl").read_text())["faces"][0]["box"]
+        return found
+
+    plain, mirrored = box(), box("--mirror")
+    assert 512 - mirrored[2] == pytest.approx(plain[0], abs=12)
+    assert box("--no-mirror") == plain
+
+
+def test_a_folder_of_pictures(photo: str) -> None:
+    Path("photos").mkdir()
+    Path("photos/a.png").write_bytes(Path(photo).read_bytes())
+    cv2.imwrite("photos/b.png", np.zeros((90, 120, 3), np.uint8))
+    result = emotion_cam("--image", "photos", "--out", "annotated", "--out", "faces.csv")
+    assert result.exit_code == 0, result.output
+    assert sorted(file.name for file in Path("annotated").iterdir()) == ["a.png", "b.png"]
+    with Path("faces.csv").open(newline="") as lines:
+        assert {row["source"] for row in csv.DictReader(lines)} == {"a.png", "b.png"}
+
+
+def test_own_models(photo: str, emotion_model: Path) -> None:
+    card = json.loads((emotion_model / "model.json").read_text())
+    card["labels"][3] = "cheerful"
+    (emotion_model / "model.json").write_text(json.dumps(card))
+    result = emotion_cam("--image", photo, "--out", "o.png", "--emotion-model", emotion_model)
+    assert "cheerful" in result.stdout
+
+
+def test_version_and_help() -> None:
+    assert emotion_cam("--version").stdout == f"emotion-cam {__version__}\n"
+    told = emotion_cam("--help").stdout
+    for word in ("--camera", "--video", "--image", "--out", "train", "evaluate", "export", "info"):
+        assert word in told
+
+
+def test_info() -> None:
+    result = emotion_cam("info")
+    assert result.exit_code == 0
+    assert "58,423 parameters, input 48×48" in result.stdout
+    assert "52,658 parameters, input 64×64" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--camera", "0", "--video", "a.mp4"],
+        ["--nonsense"],
+        ["--image"],
+        ["evaluate", "models", "--data", "fer2013"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    assert emotion_cam(*arguments).exit_code == 2
+
+
+BAD = {
+    "a missing video": (["--video", "nowhere.mp4", "--out", "o.mp4"], "nowhere.mp4"),
+    "an empty video": (["--video", "empty.mp4", "--out", "o.mp4"], "empty"),
+    "a text for a video": (["--video", "text.mp4", "--out", "o.mp4"], "text.mp4"),
+    "a folder for a video": (["--video", "folder", "--out", "o.mp4"], "folder"),
+    "a picture for a video": (["--video", "photo.png", "--out", "o.mp4"], "--image"),
+    "a missing picture": (["--image", "nowhere.png", "--out", "o.png"], "nowhere.png"),
+    "a text for a picture": (["--image", "text.png", "--out", "o.png"], "text.png"),
+    "an empty folder": (["--image", "folder", "--out", "o.csv"], "folder"),
+    "an unknown suffix": (["--image", "photo.png", "--out", "o.xyz"], ".mp4"),
+    "no suffix": (["--image", "photo.png", "--out", "o"], ".mp4"),
+    "no folder to write to": (["--image", "photo.png", "--out", "nowhere/o.png"], "nowhere"),
+    "the input as output": (["--image", "photo.png", "--out", "./photo.png"], "photo.png"),
+    "one output twice": (["--image", "photo.png", "--out", "o.csv", "--out", "./o.csv"], "twice"),
+    "no display": (["--image", "photo.png", "--show"], "display"),
+    "a missing model": (["--image", "photo.png", "--out", "o.png", "--gender-model", "nowhere"], "nowhere"),
+    "an unknown runtime": (["--image", "photo.png", "--out", "o.png", "--runtime", "torch"], "litert and keras"),
+    "an unknown data set": (["evaluate", "folder", "--data", "mnist=folder"], "mnist"),
+    "a model to measure that is none": (["info", "folder"], "model.json"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_told_in_one_line(photo: str, arguments: list[str], told: str) -> None:
+    Path("folder").mkdir()
+    Path("empty.mp4").touch()
+    for name in ("text.mp4", "text.png"):
+        Path(name).write_text("This is a text.\n" * 100)
+    before = {file: file.read_bytes() for file in Path().iterdir() if file.is_file()}
+    result = emotion_cam(*arguments)
+    assert result.exit_code == 1, result.output
+    assert told in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert {file: file.read_bytes() for file in Path().iterdir() if file.is_file()} == before
+
+
+def test_a_cut_off_video_keeps_what_was_done_under_another_name(film: Path) -> None:
+    with av.open(str(film)) as source, av.open("whole.mkv", "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    whole = Path("whole.mkv").read_bytes()
+    Path("cut.mkv").write_bytes(whole[: len(whole) * 19 // 20])
+    Path("o.csv").write_text("older")
+    result = emotion_cam("--video", "cut.mkv", "--out", "o.csv")
+    assert result.exit_code == 1
+    assert "cut.mkv" in result.stderr
+    assert Path("o.csv").read_text() == "older"
+    assert Path("o.partial.csv").read_text().count("\n") > 2
+    assert "o.partial.csv" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
+def test_after_ctrl_c_outputs_are_whole(portrait: Image, tmp_path: Path, kill: signal.Signals) -> None:
+    with av.open("long.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 512, 512, "yuv420p"
+        for _ in range(1500):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(portrait), format="bgr24")))
+        container.mux(stream.encode())
+    arguments = ["--video", "long.mp4", "--out", "o.mp4", "--out", "o.csv"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emotion_cam", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not any(file.stat().st_size > 20_000 for file in tmp_path.glob(".o*csv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.kill(process.pid, kill)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "Wrote o.mp4" in out
+    with av.open("o.mp4") as video:
+        count = sum(1 for _ in video.decode(video=0))
+    assert 0 < count < 1500
+    with Path("o.csv").open(newline="") as lines:
+        assert len({row["frame"] for row in csv.DictReader(lines)}) == pytest.approx(count, abs=1)
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion_cam.classify import shipped_models
+from emotion_cam.errors import ModelError
+from emotion_cam.recognize import Recognizer
+from emotion_cam.types import Box, Image
+
+
+def test_the_portrait_is_a_happy_woman(portrait: Image, face: Box) -> None:
+    (found,) = Recognizer()(portrait)
+    assert found.box.iou(face) > 0.5
+    assert list(found.predictions) == ["emotion", "gender"]
+    assert found.predictions["emotion"].label == "happy"
+    assert found.predictions["gender"].label == "woman"
+    for prediction in found.predictions.values():
+        assert prediction.scores.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_no_face_in_an_empty_picture() -> None:
+    assert Recognizer()(np.full((240, 320, 3), 127, np.uint8)) == ()
+
+
+def test_several_faces_keep_their_own_scores(portrait: Image) -> None:
+    boxes = [Box(172, 66, 272, 166), Box(300, 300, 400, 400), Box(180, 70, 260, 150)]
+    together = Recognizer(detector=lambda image: boxes)(portrait)
+    for box, found in zip(boxes, together, strict=True):
+        (alone,) = Recognizer(detector=lambda image, box=box: [box])(portrait)  # type: ignore[misc]
+        assert found.box == box
+        for task, prediction in alone.predictions.items():
+            assert found.predictions[task].scores == pytest.approx(prediction.scores, abs=1e-5)
+
+
+def test_a_face_over_the_edge_is_classified_whole_and_its_box_clipped(portrait: Image) -> None:
+    (found,) = Recognizer(detector=lambda image: [Box(-20, 66, 80, 166)])(portrait)
+    assert found.box == Box(0, 66, 80, 166)
+    assert "emotion" in found.predictions
+
+
+def test_one_model_alone(portrait: Image) -> None:
+    (found,) = Recognizer([shipped_models()["gender"]])(portrait)
+    assert list(found.predictions) == ["gender"]
+
+
+def test_two_models_for_one_task_are_refused() -> None:
+    emotion = shipped_models()["emotion"]
+    with pytest.raises(ModelError, match="emotion and emotion"):
+        Recognizer([emotion, emotion])
+
+
+def test_a_missing_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such folder"):
+        Recognizer([tmp_path / "nowhere"])
