@@ -1,18 +1,23 @@
 # make demo   a virtual environment, a short clip made from a portrait, and the clip annotated
 # make test   the linters and the tests, in the same environment
 # make lint   ruff and mypy alone
+# make picture   the picture in the README
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo picture test lint clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
 	$(BIN)/emotion-cam --video demo/portrait.mp4 --out demo/annotated.mp4 --out demo/faces.csv
 	@echo "The result is demo/annotated.mp4 (a video) and demo/faces.csv (every score of every frame)."
+
+picture: $(VENV)/.installed-demo
+	$(BIN)/python tools/portrait.py demo/portrait.png
+	$(BIN)/emotion-cam --image demo/portrait.png --out docs/portrait.jpg
 
 test: lint
 	$(BIN)/python -m pytest

@@ -56,8 +56,9 @@ def _told() -> Iterator[None]:
     signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
-    except EmotionCamError as error:
-        _err.print(f"[bold red]emotion-cam:[/] {_plain(str(error))}")
+    except (EmotionCamError, OSError) as error:
+        reason = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) and error.strerror else str(error)
+        _err.print(f"[bold red]emotion-cam:[/] {_plain(reason)}")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -161,6 +162,8 @@ def recognise(
         return
     if sum(given is not None for given in (camera, video, image)) != 1:
         raise typer.BadParameter("give one of --camera, --video and --image; --help shows how.", ctx=context)
+    if show is False and not out:
+        raise typer.BadParameter("nothing would come of this; add --out FILE, or leave --no-show away.", ctx=context)
     with _told():
         _recognise(
             camera=camera,
@@ -208,7 +211,7 @@ def _recognise(
                     mirror=source.live and mirror is None,
                     show_fps=source.live,
                     hold=image is not None,
-                    on_message=_err.print,
+                    on_message=lambda message: _err.print(_plain(message)),
                 )
                 sinks.append(stack.enter_context(window))
             advance = stack.enter_context(_progress(source))
@@ -225,10 +228,10 @@ def _recognise(
 
 def _refuse_twice(out: list[Path]) -> None:
     seen = set()
-    for path in map(Path.absolute, out):
-        if path in seen:
-            raise SinkError(f"{path.name} is given twice with --out; each output needs a name of its own.")
-        seen.add(path)
+    for path in out:
+        if path.resolve() in seen:
+            raise SinkError(f"{path} is given twice with --out; each output needs a name of its own.")
+        seen.add(path.resolve())
 
 
 class _Tally:
@@ -345,6 +348,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train a network on data sets, and write a model folder that explains itself."""
+    named = _named(data)
     with _told():
         from emotion_cam.training.progress import EpochProgress
         from emotion_cam.training.train import Recipe
@@ -352,7 +356,7 @@ def train(
 
         recipe = Recipe(
             task=task,
-            data=_named(data),
+            data=named,
             network=network,
             size=size,
             margin=margin,
@@ -389,6 +393,7 @@ def evaluate(
     record: Annotated[bool, typer.Option("--record", help="Put the figures into the model's card.")] = False,
 ) -> None:
     """Measure a model on data sets, through the classifier that the camera uses."""
+    named = _named(data)
     with _told():
         import json
 
@@ -396,7 +401,7 @@ def evaluate(
         from emotion_cam.training.evaluate import evaluate as measure
 
         reports = []
-        for name, path in _named(data):
+        for name, path in named:
             faces = datasets.load(name, Path(path), split)
             with _bar("pictures/s") as bar:
                 report = measure(
@@ -438,13 +443,14 @@ def export(
     ],
 ) -> None:
     """Write model.tflite from a folder's model.keras, after a check that both say the same of real faces."""
+    named = _named(data)
     with _told():
         from emotion_cam.classify import ModelCard
         from emotion_cam.training import datasets
         from emotion_cam.training import export as exporting
 
         card = ModelCard.load(model)
-        sets = [datasets.load(name, Path(path), "validation") for name, path in _named(data)]
+        sets = [datasets.load(name, Path(path), "validation") for name, path in named]
         faces = [face for chosen in sets for face in chosen.extracted(card.size, card.margin)]
         difference = exporting.export(model, faces)
         _out.print(f"Wrote {_plain(str(model / 'model.tflite'))}: equal to model.keras within {difference:.1e}")

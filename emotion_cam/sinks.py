@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
     from av.packet import Packet
-    from av.video.stream import VideoStream
     from cv2.typing import MatLike
     from typing_extensions import Self
 
@@ -239,7 +238,7 @@ class _VideoFile:
         # Players that are not told guess the colours. 1 is BT.709 in ITU-T H.273, and in FFmpeg the limited range.
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
         self._ticks = -1
-        self._lasting = round(self.CLOCK / fps)
+        self._lasting = 1 / fps
         self._audio_from = audio_from
         copied = self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs
         self._sound = _sound(audio_from, self._file, copied) if audio_from else None
@@ -251,20 +250,15 @@ class _VideoFile:
         frame = av.VideoFrame.from_ndarray(self._fitted(image), format="bgr24")
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
         frame.pts, frame.time_base = self._ticks, Fraction(1, self.CLOCK)
-        self._write_pictures(self._video.encode(frame))
+        self._file.mux(self._video.encode(frame))
 
     def close(self) -> None:
-        end = (self._ticks + self._lasting) / self.CLOCK
+        end = self._ticks / self.CLOCK + self._lasting
         with self._file:
             self._write_sound(until=math.inf if self._audio_from and self._audio_from.ended else end)
-            self._write_pictures(self._video.encode(None))
+            self._file.mux(self._video.encode(None))
         if self._sound is not None:
             self._sound.close()
-
-    def _write_pictures(self, packets: Iterable[Packet[VideoStream]]) -> None:
-        for packet in packets:
-            packet.duration = self._lasting  # this counts for the last one; every other lasts until the next
-            self._file.mux(packet)
 
     def _write_sound(self, until: float) -> None:
         """Write the sound up to a time in seconds: before the pictures from then on, so that none of it piles up."""

@@ -47,7 +47,7 @@ def camera(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
     reading, writing = os.pipe()
-    screen = ["-screen", "0", "1280x800x24"]
+    screen = ["-screen", "0", "1280x800x24", "-noreset"]
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), *screen], pass_fds=[writing], stderr=subprocess.DEVNULL
     )

@@ -142,6 +142,7 @@ def test_info() -> None:
         ["--camera", "0", "--video", "a.mp4"],
         ["--nonsense"],
         ["--image"],
+        ["--image", "photo.png", "--no-show"],
         ["evaluate", "models", "--data", "fer2013"],
     ],
 )
@@ -166,8 +167,7 @@ BAD = {
     "no display": (["--image", "photo.png", "--show"], "display"),
     "a missing model": (["--image", "photo.png", "--out", "o.png", "--gender-model", "nowhere"], "nowhere"),
     "an unknown runtime": (["--image", "photo.png", "--out", "o.png", "--runtime", "torch"], "litert and keras"),
-    "an unknown data set": (["evaluate", "folder", "--data", "mnist=folder"], "mnist"),
-    "a model to measure that is none": (["info", "folder"], "model.json"),
+    "a folder to open as a model": (["info", "folder"], "model.json"),
 }
 
 
@@ -201,6 +201,24 @@ def test_a_cut_off_video_keeps_what_was_done_under_another_name(film: Path) -> N
     assert Path("o.csv").read_text() == "older"
     assert Path("o.partial.csv").read_text().count("\n") > 2
     assert "o.partial.csv" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--task", "emotion", "--data", "fer2013=photo.png", "--out", "mine"],
+        ["evaluate", "mine", "--data", "fer2013=photo.png"],
+        ["export", "mine", "--data", "fer2013=photo.png"],
+        ["--image", "photo.png", "--out", "o.png", "--runtime", "keras"],
+    ],
+)
+def test_what_needs_the_extra_says_so_in_one_line(photo: str, arguments: list[str]) -> None:
+    program = "import sys; sys.modules['keras'] = None; from emotion_cam.cli import main; main()"
+    process = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert "pip install 'emotion-cam[train]'" in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
+    assert sorted(file.name for file in Path().iterdir()) == [photo]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")

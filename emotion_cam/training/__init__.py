@@ -14,4 +14,4 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 for _package in ("keras", "sklearn", "matplotlib"):
     if importlib.util.find_spec(_package) is None:
-        raise MissingExtraError("Training, evaluation and export", "train")
+        raise MissingExtraError("This command", "train")

@@ -58,7 +58,7 @@ def _converted(model: keras.Model) -> bytes:
     try:
         import tensorflow as tf
     except ImportError:
-        raise MissingExtraError("Export", "train") from None
+        raise MissingExtraError("This command", "train") from None
     if "class_map" not in {layer.name for layer in model.layers}:
         raise ModelError("The Keras model has no layer “class_map” to show as class activation map.")
     both = keras.Model(model.inputs, [model.outputs[0], model.get_layer("class_map").output], name=model.name)

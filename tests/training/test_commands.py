@@ -36,11 +36,15 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     assert emotion_cam("evaluate", out, "--data", data, "--json", again).exit_code == 0
     assert json.loads(again.read_text()) == [report]
 
+    unwritable = emotion_cam("evaluate", out, "--data", data, "--json", tmp_path / "nowhere" / "figures.json")
+    assert (unwritable.exit_code, unwritable.stderr.count("\n")) == (1, 1)
+
 
 def test_what_is_missing_is_told_in_one_line(fer2013: Path, tmp_path: Path) -> None:
     for arguments in (
         ["train", "--task", "emotion", "--data", "fer2013=nowhere", "--out", tmp_path / "mine"],
         ["train", "--task", "emotion", "--data", f"fer2013={fer2013}", "--out", tmp_path / "x", "--network", "vgg"],
+        ["evaluate", tmp_path / "nowhere", "--data", f"mnist={fer2013}"],
         ["evaluate", tmp_path / "nowhere", "--data", f"fer2013={fer2013}"],
         ["export", tmp_path / "nowhere", "--data", f"fer2013={fer2013}"],
     ):
