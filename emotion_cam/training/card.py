@@ -70,17 +70,7 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
             f"![confusion matrix]({_plot_name(m['data'])})",
         ]
     parts += [
-        "## Data",
-        _table(
-            ("name", "training pictures", "validation pictures", "source", "terms"),
-            ((d["name"], d["train"], d["validation"], d["reference"], d["terms"]) for d in card["data"]),
-        ),
-        "Training pictures that are identical to a validation or test picture were left out. The pictures are not "
-        "part of this project.",
-        "## Training",
-        *_training(card["training"]),
-        "history.csv holds every epoch.",
-        "![curves](curves.png)",
+        *_origin(card, "##"),
         "## What it must not be used for",
         "It names what a face *shows*, as the people who labelled the data would have said; that is not what a person "
         "feels, means or is. Perceived gender is a guess at how strangers would label a face in two classes; it says "
@@ -91,15 +81,31 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _training(settings: dict[str, Any]) -> list[str]:
-    """The command and the settings of a run, and of the run whose weights it started from."""
-    parts = [f"```\n{settings['command']}\n```"] if settings.get("command") else []
-    parts.append(
+def _origin(card: dict[str, Any], heading: str) -> list[str]:
+    """The data and the training of a model, and of the one whose weights it started from."""
+    parts = [
+        f"{heading} Data",
         _table(
-            ("setting", "value"), ((k, v) for k, v in settings.items() if k not in ("command", "before") and v != "")
-        )
-    )
-    return parts + (["### Before that", *_training(settings["before"])] if "before" in settings else [])
+            ("name", "training pictures", "validation pictures", "source", "terms"),
+            ((d["name"], d["train"], d["validation"], d["reference"], d["terms"]) for d in card["data"]),
+        ),
+        "Training pictures that are identical to a validation or test picture were left out. The pictures are not "
+        "part of this project.",
+        f"{heading} Training",
+    ]
+    settings = {key: value for key, value in card["training"].items() if value != ""}
+    if "command" in settings:
+        parts.append(f"```\n{settings.pop('command')}\n```")
+    parts.append(_table(("setting", "value"), settings.items()))
+    if heading == "##":
+        parts += [
+            "history.csv holds every epoch; history-before.csv, where it is there, those of the run before.",
+            "![curves](curves.png)",
+        ]
+    if "before" in card:
+        parts += [f"{heading} Before that", "It started from the weights of a model that came to be as follows."]
+        parts += _origin(card["before"], heading + "#")
+    return parts
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

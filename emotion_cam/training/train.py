@@ -258,6 +258,8 @@ def _write_model(
     model = keras.models.load_model(work / "best.keras", compile=False)
     model.save(new / "model.keras")
     shutil.copy(work / "history.csv", new / "history.csv")
+    if recipe.init:
+        shutil.copy(Path(recipe.init) / "history.csv", new / "history-before.csv")
     history = _read_history(new / "history.csv")
     best = max(history, key=lambda epoch: epoch["val_accuracy"])
     card.write(
@@ -283,12 +285,12 @@ def _write_model(
             "training": {
                 "command": command,
                 **{key: value for key, value in asdict(recipe).items() if key not in ("task", "data")},
-                **({"before": dict(ModelCard.load(Path(recipe.init)).written["training"])} if recipe.init else {}),
                 "best_epoch": int(best["epoch"]),
                 "epochs_run": len(history),
                 "keras": keras.__version__,
                 "backend": keras.backend.backend(),
             },
+            **({"before": _origin(ModelCard.load(Path(recipe.init)))} if recipe.init else {}),
             "measured": [],
         },
     )
@@ -304,3 +306,8 @@ def _write_model(
     new.rename(out)
     shutil.rmtree(work)
     return out
+
+
+def _origin(card: ModelCard) -> dict[str, Any]:
+    """What a model's card says of how the model came to be."""
+    return {key: card.written[key] for key in ("data", "training", "before") if key in card.written}

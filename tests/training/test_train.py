@@ -149,9 +149,9 @@ def test_a_run_starts_from_another_models_weights(model: Path, recipe: Recipe, t
     faces = [np.random.default_rng(0).integers(0, 255, (48, 48), np.uint8)]
     # Batch normalisation still moves its averages, so the two are near each other but not equal.
     assert np.abs(Classifier(out)(faces) - Classifier(model)(faces)).max() < 0.15
-    training = json.loads((out / "model.json").read_text())["training"]
-    assert training["before"]["epochs"] == 2
-    assert "### Before that" in (out / "README.md").read_text()
+    before = json.loads((out / "model.json").read_text())["before"]
+    assert (before["training"]["epochs"], before["data"][0]["name"]) == (2, "fer2013")
+    assert "## Before that" in (out / "README.md").read_text()
     with pytest.raises(TrainingError, match="no weights that fit"):
         train(replace(gentle, init=str(shipped_models()["gender"])), tmp_path / "other")
 
