@@ -117,9 +117,9 @@ def where_faces_are(images: Sequence[Image], people: int) -> list[list[Box]]:
     scan = SingleScan(shorter_side=10_000, scale_factor=1.03, min_neighbors=3)
     for index, image in enumerate(images):
         for votes, box in sorted(scan.votes(image), key=lambda found: -found[0]):
-            near = [track for track in tracks if index not in track.boxes and track.last.iou(box) > 0.3]
+            near = [track for track in tracks if index not in track.boxes and track.last.iou(box) >= 0.5]
             if near:
-                track = max(near, key=lambda track: track.votes)
+                track = max(near, key=lambda track: track.last.iou(box))
             else:
                 tracks.append(track := Track())
             track.boxes[index] = box

@@ -422,11 +422,13 @@ def _print_report(report: Report) -> None:
         f"{report.data}: accuracy {report.accuracy:.4f}, balanced accuracy {report.balanced_accuracy:.4f} "
         f"({len(report.truth)} pictures, {report.runtime})"
     )
-    table = Table("class", "precision", "recall", "F1", "pictures", *(f"→ {label}" for label in report.labels))
-    for row, counts in zip(report.per_class, report.confusion, strict=True):
-        figures = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
-        table.add_row(row["label"], *figures, str(row["pictures"]), *map(str, counts))
-    _out.print(table)
+    figures = Table("class", "precision", "recall", "F1", "pictures")
+    counts = Table("true ↓  told →", *report.labels)
+    for row, told in zip(report.per_class, report.confusion, strict=True):
+        shares = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
+        figures.add_row(row["label"], *shares, str(row["pictures"]))
+        counts.add_row(row["label"], *map(str, told))
+    _out.print(figures, counts)
 
 
 @app.command()
