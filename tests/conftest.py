@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from skimage.data import astronaut
@@ -33,3 +38,22 @@ def face() -> Box:
 def emotion_model(tmp_path: Path) -> Path:
     """A copy of the shipped emotion model, to be spoilt."""
     return Path(shutil.copytree(shipped_models()["emotion"], tmp_path / "emotion"))
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    """A display without a screen."""
+    if sys.platform != "linux" or not (shutil.which("Xvfb") and shutil.which("xdotool")):
+        pytest.skip("needs Linux with Xvfb and xdotool")
+    if not cv2.currentUIFramework():
+        pytest.skip("needs OpenCV with windows")
+    reading, writing = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-noreset"], pass_fds=[writing], stderr=subprocess.DEVNULL
+    )
+    os.close(writing)
+    with os.fdopen(reading) as numbers:
+        number = numbers.readline().strip()
+    yield f":{number}"
+    server.terminate()
+    server.wait()

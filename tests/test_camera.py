@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -42,21 +41,6 @@ def camera(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "PRETEND_FRAMES": str(folder / "frames"),
         "PRETEND_SIZE": f"{SIZE[0]}x{SIZE[1]}",
     }
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    reading, writing = os.pipe()
-    screen = ["-screen", "0", "1280x800x24", "-noreset"]
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), *screen], pass_fds=[writing], stderr=subprocess.DEVNULL
-    )
-    os.close(writing)
-    with os.fdopen(reading) as numbers:
-        number = numbers.readline().strip()
-    yield f":{number}"
-    server.terminate()
-    server.wait()
 
 
 class Program:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -830,25 +829,6 @@ def test_opencv_without_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "namedWindow", fail)
     with pytest.raises(SinkError, match=r"opencv-python-headless.*: use --out to write a file instead\.$"):
         WindowSink(mirror=False)
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A display without a screen."""
-    if sys.platform != "linux" or not (shutil.which("Xvfb") and shutil.which("xdotool")):
-        pytest.skip("needs Linux with Xvfb and xdotool")
-    if not cv2.currentUIFramework():
-        pytest.skip("needs OpenCV with windows")
-    reading, writing = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-noreset"], pass_fds=[writing], stderr=subprocess.DEVNULL
-    )
-    os.close(writing)
-    with os.fdopen(reading) as numbers:
-        number = numbers.readline().strip()
-    yield f":{number}"
-    server.terminate()
-    server.wait()
 
 
 CLOSE = """
