@@ -13,6 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import cv2
@@ -193,6 +194,7 @@ def _label_text(prediction: Prediction) -> str:
     return f"{_ascii(prediction.label, LONGEST_LABEL)} {prediction.score:.0%}"
 
 
+@lru_cache(maxsize=1024)
 def _chip(text: str, plate: Colour, row: int) -> Image:
     """A text on a plate, one and a half rows high."""
     picture = np.full((row + row // 2, _text_width(text, row) + row, 3), plate, np.uint8)
@@ -202,20 +204,32 @@ def _chip(text: str, plate: Colour, row: int) -> Image:
 
 def _bars(prediction: Prediction, row: int) -> Image:
     """A row for each class, its name and a bar as long as its score, with half a row of border."""
-    names = [_ascii(label, LONGEST_NAME) for label in prediction.labels]
-    top = int(np.argmax(prediction.scores))
-    border, thickness = row // 2, round(CAPITAL * row)
+    names = tuple(_ascii(label, LONGEST_NAME) for label in prediction.labels)
+    picture: Image = _names_and_empty_bars(names, int(np.argmax(prediction.scores)), row).copy()
+    border, thickness, length = row // 2, round(CAPITAL * row), _bar_length(row)
+    left = picture.shape[1] - border - length
+    for i, score in enumerate(prediction.scores.tolist()):
+        y = border + row * i + (row - thickness) // 2
+        picture[y : y + thickness, left : left + round(score * length)] = _class_colour(i)
+    return picture
+
+
+@lru_cache(maxsize=256)  # letters take long to draw, and are the same in frame after frame
+def _names_and_empty_bars(names: tuple[str, ...], top: int, row: int) -> Image:
+    border, thickness, length = row // 2, round(CAPITAL * row), _bar_length(row)
     left = 2 * border + max(_text_width(name, row) for name in names)
-    length = 4 * row  # of a bar with a score of 1
     picture = np.full((row * len(names) + 2 * border, left + length + border, 3), DARK, np.uint8)
-    for i, (name, score) in enumerate(zip(names, prediction.scores, strict=True)):
+    for i, name in enumerate(names):
         y = border + row * i
         font, ink = (BOLD, WHITE) if i == top else (REGULAR, PALE)
         _write(picture, name, (border, y + row / 2), row, font=font, ink=ink)
-        bar = picture[y + (row - thickness) // 2 :][:thickness, left : left + length]
-        bar[:] = GREY
-        bar[:, : round(float(score) * length)] = _class_colour(i)
+        picture[y + (row - thickness) // 2 :][:thickness, left : left + length] = GREY
     return picture
+
+
+def _bar_length(row: int) -> int:
+    """The length in pixels of a bar with a score of 1."""
+    return 4 * row
 
 
 def _text_width(text: str, row: int) -> int:
@@ -236,6 +250,7 @@ def _pen(row: int) -> tuple[float, int]:
     return CAPITAL * row / 21, max(1, round(row / 20))
 
 
+@lru_cache(maxsize=1024)
 def _ascii(text: str, longest: int) -> str:
     """The text in the only letters that OpenCV's fonts have: accents fall off, others become question marks."""
     letters = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import cv2
-import imutils
-import numpy as np
 
-from emotion_cam.errors import EmotionCamError
-from emotion_cam.preprocess import extract_face
+from emotion_cam.errors import DetectorError
+from emotion_cam.preprocess import cut_grey, halved
 from emotion_cam.types import Box, Image
 
 if TYPE_CHECKING:
@@ -28,6 +26,41 @@ Detector: TypeAlias = Callable[[Image], list[Box]]
 A box frames the whole face, so where the picture cuts one it reaches over the edge; at least half of it is inside.
 """
 
+
+@runtime_checkable
+class StreamDetector(Protocol):
+    """A detector that can share its work out over the frames of a stream, for a tracker."""
+
+    def __call__(self, image: Image) -> list[Box]:
+        """All faces, as ``Detector`` says."""
+
+    def scan(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
+        """Do a share of a search.
+
+        Searches follow on each other in rounds: from 0 to 1 is a whole one, from 1 to 2 the next, which may go about it
+        in another way. From 0 to 2 is all that the detector can do.
+
+        Args:
+            image: uint8, (height, width, 3) BGR, or (height, width) grey.
+            start, stop: in [0, 2], start below stop; equal shares take about equally long.
+            known: faces that need not be found.
+
+        Returns:
+            The faces that this share came upon, largest first, less those that are known.
+        """
+
+    def look(self, image: Image, near: Box) -> Box | None:
+        """Look for one face where it was a moment ago, for a fraction of a search's time.
+
+        Args:
+            image: uint8, (height, width, 3) BGR, or (height, width) grey.
+            near: where it was; at least half of it in the picture.
+
+        Returns:
+            Where the face is now, or None if it is not to be seen.
+        """
+
+
 _Rectangle: TypeAlias = tuple[int, int, int, int]  # OpenCV's x, y, width, height; it never leaves this module
 
 _WINDOW = 24
@@ -37,11 +70,40 @@ _NEARBY = 0.4
 """How far apart the scan's hits on one face may lie (OpenCV's ``eps``), twice OpenCV's own figure: a coarse scan's
 windows lie far apart, and each needless proposal costs a look, and is a chance to be wrong."""
 
-_FACE = 4 * _WINDOW
-_MARGIN = 0.4
-_PATCH = round(_FACE * (1 + 2 * _MARGIN))
-"""For a look, any face is brought to ``_FACE`` pixels in a patch of ``_PATCH``, so that equally many windows can agree
-on a small one and on a large one."""
+
+class _Look(NamedTuple):
+    """How to look for a face where one is expected.
+
+    Attributes:
+        side: to how many pixels the expected face is brought, so that equally many windows can agree on a small one
+            and on a large one.
+        margin: how much to see around it on every side, as a share of its side.
+        smallest, largest: the sizes in question, as multiples of the expected one.
+        votes: a face is where more windows than this agree.
+    """
+
+    side: int
+    margin: float
+    smallest: float
+    largest: float
+    votes: int
+
+
+_QUICK = _Look(side=40, margin=0.3, smallest=0.85, largest=1.2, votes=2)
+"""Enough for a face that was there a moment ago, in a fifth of a thorough look's time."""
+
+_STRICTER = 1.8
+"""How many times as many windows have to agree on a face that a tracker will then follow: a stream gives it more than
+one chance to be found, and a mistake would stay."""
+
+
+class _Band(NamedTuple):
+    """Some rows of the reduced picture, less an edge on either side, and the size of the windows to search in them."""
+
+    window: int
+    edge: int
+    top: int
+    bottom: int
 
 
 class HaarDetector:
@@ -63,7 +125,7 @@ class HaarDetector:
 
     Raises:
         ValueError: ``min_face`` is not in (0, 1], or ``scale_factor`` not above 1.
-        EmotionCamError: this OpenCV has no cascades.
+        DetectorError: this OpenCV has no cascades.
     """
 
     def __init__(
@@ -75,8 +137,9 @@ class HaarDetector:
             raise ValueError(f"scale_factor has to be above 1, not {scale_factor}")
         self.min_face = min_face
         self.scale_factor = scale_factor
-        self.min_neighbors = min_neighbors
         self.border = border
+        self._thorough = _Look(side=96, margin=0.4, smallest=0.8, largest=1.3, votes=min_neighbors)
+        self._stricter = self._thorough._replace(votes=round(_STRICTER * min_neighbors))
         self._cascade = _load_cascade()
 
     def __call__(self, image: Image) -> list[Box]:
@@ -89,65 +152,109 @@ class HaarDetector:
             Square boxes in pixels, largest first; over the edge as ``Detector`` says. None in a picture smaller than
             24 × 24 pixels.
         """
+        return self._search(image, 0, 2, (), self._thorough)
+
+    def scan(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
+        """Do a share of a search, as ``StreamDetector`` says: the sizes of every other round lie between the others'.
+
+        A face on which many windows agree is found in every round, others in one of two.
+        """
+        return self._search(image, start, stop, known, self._stricter)
+
+    def look(self, image: Image, near: Box) -> Box | None:
+        """Look for one face near where it was, as ``StreamDetector`` says.
+
+        The face may be 0.8 to 1.3 times as large as it was, and lie anywhere in its box and 0.4 of its side around it.
+        """
+        face = self._look(image, near, _QUICK) or self._look(image, near, self._thorough)
+        return face and face[1]
+
+    def _search(self, image: Image, start: float, stop: float, known: Sequence[Box], how: _Look) -> list[Box]:
         if min(image.shape[:2]) < _WINDOW:
             return []
-        grey = image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-        found = [face for proposal in self._propose(grey) if (face := self._look(grey, proposal))]
+        proposals = self._propose(image, start, stop, known)
+        found = [face for proposal in proposals if (face := self._look(image, proposal, how))]
         boxes: list[Box] = []
         # OpenCV's threads report in any order; sorted, the same picture always gives the same boxes.
         for _, box in sorted(found, key=lambda face: (-face[0], _by_size(face[1]))):
-            if not any(_overlap(box, better) for better in boxes):
+            if not any(same_face(box, other) for other in (*known, *boxes)):
                 boxes.append(box)
         return sorted(boxes, key=_by_size)
 
-    def look(self, image: Image, near: Box) -> Box | None:
-        """Look for one face where it is expected, for a fraction of a scan's time.
-
-        Args:
-            image: uint8, (height, width, 3) BGR, or (height, width) grey.
-            near: where; it has to touch the picture. The face may be 0.8 to 1.3 times as large, and lie anywhere in
-                the box and 0.4 of its side around it.
-
-        Returns:
-            The face as a square box, or None if there is none.
-        """
-        face = self._look(image, near)
-        return face and face[1]
-
-    def _propose(self, grey: Image) -> list[Box]:
+    def _propose(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
         """Wherever even one window of a coarse scan sees a face: nearly every face, and some of what is none."""
-        height, width = grey.shape
-        shorter, enough = min(height, width), _WINDOW / self.min_face
-        small = imutils.resize(grey, width=round(width * enough / shorter)) if shorter > enough else grey
-        scale = width / small.shape[1]
-        border = round(self.border * min(small.shape))
-        small = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
+        height, width = image.shape[:2]
+        scale = min(1.0, _WINDOW / self.min_face / min(height, width))
+        border = round(self.border * min(height, width))
+        left, right = -border, width + border
+        bands = self._bands(round((right - left) * scale), round((height + 2 * border) * scale), start, stop)
+        if not bands:
+            return []
+        first, last = min(band.top for band in bands), max(band.bottom for band in bands)
+        seen = Box(left, round(first / scale) - border, right, round(last / scale) - border)
+        small = _at_size(cut_grey(image, seen), round(seen.width * scale), round(seen.height * scale))
+        for box in known:  # a flat area is passed over at once, where a face would take long
+            x1, x2 = (max(0, round((x - seen.x1) * scale)) for x in (box.x1, box.x2))
+            y1, y2 = (max(0, round((y - seen.y1) * scale)) for y in (box.y1, box.y2))
+            small[y1:y2, x1:x2] = 128
+        hits = []
+        for band in bands:
+            x0, y0 = band.edge, band.top - first
+            part = small[y0 : band.bottom - first, x0 : small.shape[1] - x0]
+            found = self._hits(part, self.scale_factor, band.window, band.window)
+            hits += [(x0 + x, y0 + y, width, height) for x, y, width, height in found]
         # OpenCV drops a group of one; with every hit counted twice, a single one stays.
-        groups, _ = cv2.groupRectangles(self._hits(small, self.scale_factor) * 2, 1, _NEARBY)
-        boxes = [_to_box(group, scale, -border * scale, -border * scale) for group in groups]
-        return [box for box in boxes if _mostly_inside(box, grey)]
+        groups, _ = cv2.groupRectangles(hits * 2, 1, _NEARBY)
+        boxes = [_to_box(group, 1 / scale, seen.x1, seen.y1) for group in groups]
+        return [box for box in boxes if mostly_inside(box, image)]
 
-    def _look(self, image: Image, near: Box) -> tuple[int, Box] | None:
+    def _bands(self, width: int, height: int, start: float, stop: float) -> list[_Band]:
+        """What a share of the search has to go over, in a picture of that size with its border."""
+        border = round(self.border * min(width, height) / (1 + 2 * self.border))
+        bands, costs = [], []
+        factor = 1.0
+        while (window := round(_WINDOW * factor)) < min(width, height):
+            edge = max(0, border - window // 2)  # a face further out would not lie mostly in the picture
+            bands.append(_Band(window, edge, edge, height - edge))
+            # OpenCV moves windows over 48 pixels by less than the others; the number is what was measured.
+            area = (width - 2 * edge - window) * (height - 2 * edge - window)
+            costs.append(area / factor**2 * (6 if factor >= 2 else 1))
+            factor *= self.scale_factor
+        chosen = []
+        for parity in (0, 1):
+            done = float(parity)
+            total = sum(costs[parity::2])
+            for band, cost in zip(bands[parity::2], costs[parity::2], strict=True):
+                share = cost / total
+                rows = band.bottom - band.top - band.window
+                first, last = (round(rows * min(max((at - done) / share, 0), 1)) for at in (start, stop))
+                if first < last:
+                    chosen.append(band._replace(top=band.top + first, bottom=band.top + last + band.window))
+                done += share
+        return chosen
+
+    def _look(self, image: Image, near: Box, how: _Look) -> tuple[int, Box] | None:
         """The face near a box, and how many windows agree on it.
 
         The patch's mirror image is looked at, too: the cascade is not symmetric, and tells more of a face by a second
         opinion than by a finer scan of the first.
         """
-        patch = extract_face(image, near, (_PATCH, _PATCH), _MARGIN)
-        sizes = {"smallest": round(0.8 * _FACE), "largest": round(1.3 * _FACE)}
-        hits = self._hits(patch, 1.1, **sizes)
-        mirrored = self._hits(cv2.flip(patch, 1), 1.1, **sizes)
-        hits += [(_PATCH - x - width, y, width, height) for x, y, width, height in mirrored]
-        groups, votes = cv2.groupRectangles(hits, self.min_neighbors)
+        side = round(how.side * (1 + 2 * how.margin))
+        seen = near.padded(how.margin)
+        patch = _at_size(cut_grey(image, seen), side, side)
+        smallest, largest = round(how.smallest * how.side), round(how.largest * how.side)
+        hits = self._hits(patch, 1.1, smallest, largest)
+        mirrored = self._hits(cv2.flip(patch, 1), 1.1, smallest, largest)
+        hits += [(side - x - width, y, width, height) for x, y, width, height in mirrored]
+        groups, votes = cv2.groupRectangles(hits, how.votes)
         if not len(groups):
             return None
         most, best = max(zip(map(int, votes), map(tuple, groups), strict=True))
-        seen = near.padded(_MARGIN)
-        box = _to_box(best, seen.width / _PATCH, seen.x1, seen.y1)
-        return (most, box) if _mostly_inside(box, image) else None
+        box = _to_box(best, seen.width / side, seen.x1, seen.y1)
+        return (most, box) if mostly_inside(box, image) else None
 
-    def _hits(self, grey: MatLike, scale_factor: float, smallest: int = 0, largest: int = 0) -> list[_Rectangle]:
-        """Every window that passes the cascade; ``largest`` 0 is no limit."""
+    def _hits(self, grey: MatLike, scale_factor: float, smallest: int, largest: int) -> list[_Rectangle]:
+        """Every window of these sizes that passes the cascade."""
         hits = self._cascade.detectMultiScale(
             grey, scale_factor, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
         )
@@ -160,11 +267,15 @@ def _load_cascade() -> cv2.CascadeClassifier:
     if hasattr(cv2, "CascadeClassifier"):
         cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).with_name("data") / name))
     if cascade is None or cascade.empty():
-        raise EmotionCamError(
+        raise DetectorError(
             f"OpenCV {cv2.__version__} lacks {name}, which opencv-python 4 has and 5 has no more: "
             "pip install 'opencv-python>=4.10,<5'"
         )
     return cascade
+
+
+def _at_size(grey: Image, width: int, height: int) -> MatLike:
+    return cv2.resize(halved(grey, (height, width)), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _to_box(rectangle: Sequence[int], scale: float, left: float, top: float) -> Box:
@@ -174,13 +285,14 @@ def _to_box(rectangle: Sequence[int], scale: float, left: float, top: float) -> 
     return Box(x1, y1, x1 + round(width * scale), y1 + round(height * scale))
 
 
-def _mostly_inside(box: Box, image: Image) -> bool:
+def mostly_inside(box: Box, image: Image) -> bool:
+    """Whether at least half of a box lies in a picture."""
     height, width = image.shape[:2]
     return 2 * box.clipped(width, height).area >= box.area
 
 
-def _overlap(a: Box, b: Box) -> bool:
-    """Whether the centre of the smaller box lies in the larger; two faces are never so close."""
+def same_face(a: Box, b: Box) -> bool:
+    """Whether the centre of one box lies in the other; two faces are never so close."""
     across, down = a.x1 + a.x2 - b.x1 - b.x2, a.y1 + a.y2 - b.y1 - b.y2  # twice the centres' distance
     return abs(across) < max(a.width, b.width) and abs(down) < max(a.height, b.height)
 
@@ -190,4 +302,16 @@ def _by_size(box: Box) -> tuple[int, int, int]:
 
 
 DETECTORS: dict[str, Callable[..., Detector]] = {"haar": HaarDetector}
-"""By name."""
+"""By name. A new detector is a callable above and a line here."""
+
+
+def open_detector(name: str, **options: Any) -> Detector:
+    """The detector of that name in ``DETECTORS``; the options are its own.
+
+    Raises:
+        DetectorError: there is no such detector, or it lacks something.
+        ValueError: an option is wrong.
+    """
+    if name not in DETECTORS:
+        raise DetectorError(f"There is no detector “{name}”; there are {', '.join(DETECTORS)}.")
+    return DETECTORS[name](**options)

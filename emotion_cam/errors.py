@@ -3,6 +3,7 @@
 EmotionCamError
 ├── SourceError    a camera, video, stream or picture cannot be opened or read
 ├── SinkError      an output cannot be opened or written
+├── DetectorError  there is no such detector, or it lacks something
 ├── ModelError     a model folder is missing, incomplete or inconsistent
 ├── DatasetError   a data set is missing or not in its official layout
 ├── TrainingError  a training run cannot start, go on or be resumed
@@ -22,6 +23,10 @@ class SourceError(EmotionCamError):
 
 class SinkError(EmotionCamError):
     """An output cannot be opened or written."""
+
+
+class DetectorError(EmotionCamError):
+    """There is no such detector, or it lacks something."""
 
 
 class ModelError(EmotionCamError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from emotion_cam.sinks import Sink
-from emotion_cam.types import Annotate, Face, Frame, Image, Result
+from emotion_cam.types import Annotate, Face, Frame, Result
 
 
 def run(
     frames: Iterable[Frame],
-    recognize: Callable[[Image], Sequence[Face]],
+    recognize: Callable[[Frame], Sequence[Face]],
     annotate: Annotate,
     sinks: Sequence[Sink],
     watch: Callable[[Result], None] = lambda result: None,
@@ -20,7 +20,7 @@ def run(
     ``watch`` sees each result after the sinks; the command line counts and shows progress with it.
     """
     for frame in frames:
-        result = Result(frame, tuple(recognize(frame.image)), annotate)
+        result = Result(frame, tuple(recognize(frame)), annotate)
         for sink in sinks:
             sink.write(result)
         watch(result)

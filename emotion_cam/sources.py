@@ -20,6 +20,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from emotion_cam.errors import SourceError
@@ -297,12 +298,13 @@ class VideoSource(Source):
     def _decode(self) -> Iterator[Frame]:
         step = 1 / self.fps if self.fps else 0.0
         seconds = -step
+        reformatter = VideoReformatter()  # one for all frames: to set it up takes longer than to use it
         for index, frame in enumerate(self._decoded()):
             if frame.pts is None or frame.time_base is None:
                 seconds += step
             else:
                 seconds = max(0.0, float(frame.pts * frame.time_base - self.start))
-            yield Frame(_upright(frame), index, seconds, self.name)
+            yield Frame(_upright(frame, reformatter), index, seconds, self.name)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """Every frame that can be decoded, then SourceError if the file is short of what it declares."""
@@ -359,11 +361,15 @@ def _pictures_of(container: InputContainer, path: Path) -> VideoStream:
     raise SourceError(f"{path} has no pictures in it, only sound or other data.")
 
 
-def _upright(frame: av.VideoFrame) -> Image:
+def _upright(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
     # PyAV up to 14 ignores the frame's own colour space and range unless it is told them.
-    image = frame.to_ndarray(
-        format="bgr24", src_colorspace=frame.colorspace, src_color_range=frame.color_range, dst_colorspace="DEFAULT"
-    )
+    image = reformatter.reformat(
+        frame,
+        format="bgr24",
+        src_colorspace=frame.colorspace,
+        src_color_range=frame.color_range,
+        dst_colorspace=Colorspace.DEFAULT,
+    ).to_ndarray()
     turn = _TURNS.get(frame.rotation % 360)
     return np.ascontiguousarray(image if turn is None else cv2.rotate(image, turn), np.uint8)
 

@@ -55,6 +55,10 @@ class Box:
             min(max(self.y2, 0), height),
         )
 
+    def moved(self, right: int, down: int) -> Box:
+        """This box moved by so many pixels."""
+        return Box(self.x1 + right, self.y1 + down, self.x2 + right, self.y2 + down)
+
     def mirrored(self, picture_width: int) -> Box:
         """Where this box lies after its picture was flipped left to right."""
         return Box(picture_width - self.x2, self.y1, picture_width - self.x1, self.y2)

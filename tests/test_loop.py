@@ -26,8 +26,8 @@ def frames(count: int) -> list[Frame]:
     return [Frame(np.full((4, 4, 3), index, np.uint8), index, index / 10) for index in range(count)]
 
 
-def recognize(image: np.ndarray) -> tuple[Face, ...]:
-    return (Face(Box(0, 0, int(image[0, 0, 0]), 1)),)
+def recognize(frame: Frame) -> tuple[Face, ...]:
+    return (Face(Box(0, 0, int(frame.image[0, 0, 0]), 1)),)
 
 
 def test_every_frame_reaches_every_sink_in_order() -> None:

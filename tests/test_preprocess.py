@@ -58,8 +58,22 @@ def test_the_picture_is_not_touched_by_changes_to_the_face() -> None:
 
 def test_it_agrees_with_opencv_step_by_step(portrait: Image, face: Box) -> None:
     grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
-    expected = cv2.resize(grey[face.y1 : face.y2, face.x1 : face.x2], (48, 48), interpolation=cv2.INTER_AREA)
-    assert np.array_equal(extract_face(portrait, face, (48, 48)), expected)
+    crop = grey[face.y1 : face.y2, face.x1 : face.x2]
+    assert np.array_equal(
+        extract_face(portrait, face, (64, 64)), cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA)
+    )
+    halves = cv2.resize(crop, (50, 50), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(
+        extract_face(portrait, face, (48, 48)), cv2.resize(halves, (48, 48), interpolation=cv2.INTER_AREA)
+    )
+
+
+@pytest.mark.parametrize("side", [95, 96, 97, 201, 511])
+def test_large_faces_are_shrunk_by_averages_almost_exactly(side: int) -> None:
+    rows, columns = np.mgrid[0:side, 0:side] / side
+    image = (128 + 60 * np.sin(9 * rows) * np.cos(7 * columns)).astype(np.uint8)
+    exact = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(extract_face(image, Box(0, 0, side, side), (48, 48)) - exact).max() <= 5
 
 
 @pytest.mark.parametrize("box", [Box(5, 5, 5, 9), Box(100, 0, 120, 20)])

@@ -11,7 +11,8 @@ import pytest
 from typer.main import get_command
 
 from emotion_cam.cli import app
-from emotion_cam.types import Image
+from emotion_cam.sinks import VideoSink
+from emotion_cam.types import Frame, Image, Result
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,11 +21,16 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_python_lines_run(
     portrait: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Recognizer" in code]
+    picture, video = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Recognizer" in code]
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("photo.jpg", portrait)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(picture, "README.md", "exec"), {})
     assert "happy" in capsys.readouterr().out
+    with VideoSink("clip.mp4", fps=10) as sink:
+        for index in range(5):
+            sink.write(Result(Frame(portrait, index, index / 10), (), lambda image, _: image))
+    exec(compile(video, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1] == "0.40 1 happy"
     annotated = cv2.imread("annotated.png")
     assert annotated is not None
     assert annotated.shape == portrait.shape
