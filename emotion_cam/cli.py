@@ -165,7 +165,7 @@ def recognise(
             min=0,
             rich_help_panel=_SPEED,
         ),
-    ] = 0.25,
+    ] = 0.2,
     threads: Annotated[
         int,
         typer.Option(help="Processor cores for detection and networks.", min=1, rich_help_panel=_SPEED),

@@ -7,7 +7,9 @@ Haar-like features for rapid object detection" (ICIP 2002). The numbers below we
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -210,28 +212,13 @@ class HaarDetector:
 
     def _bands(self, width: int, height: int, start: float, stop: float) -> list[_Band]:
         """What a share of the search has to go over, in a picture of that size with its border."""
-        border = round(self.border * min(width, height) / (1 + 2 * self.border))
-        bands, costs = [], []
-        factor = 1.0
-        while (window := round(_WINDOW * factor)) < min(width, height):
-            edge = max(0, border - window // 2)  # a face further out would not lie mostly in the picture
-            bands.append(_Band(window, edge, edge, height - edge))
-            # OpenCV moves windows over 48 pixels by less than the others; the number is what was measured.
-            area = (width - 2 * edge - window) * (height - 2 * edge - window)
-            costs.append(area / factor**2 * (6 if factor >= 2 else 1))
-            factor *= self.scale_factor
-        chosen = []
-        for parity in (0, 1):
-            done = float(parity)
-            total = sum(costs[parity::2])
-            for band, cost in zip(bands[parity::2], costs[parity::2], strict=True):
-                share = cost / total
-                rows = band.bottom - band.top - band.window
-                first, last = (round(rows * min(max((at - done) / share, 0), 1)) for at in (start, stop))
-                if first < last:
-                    chosen.append(band._replace(top=band.top + first, bottom=band.top + last + band.window))
-                done += share
-        return chosen
+        bands = []
+        for level, begin, share in _levels(width, height, self.border, self.scale_factor):
+            rows = level.bottom - level.top - level.window
+            first, last = (round(rows * min(max((at - begin) / share, 0), 1)) for at in (start, stop))
+            if first < last:
+                bands.append(level._replace(top=level.top + first, bottom=level.top + last + level.window))
+        return bands
 
     def _look(self, image: Image, near: Box, how: _Look) -> tuple[int, Box] | None:
         """The face near a box, and how many windows agree on it.
@@ -261,6 +248,27 @@ class HaarDetector:
         return [(int(x), int(y), int(width), int(height)) for x, y, width, height in hits]
 
 
+@lru_cache(maxsize=8)  # the same for every frame
+def _levels(width: int, height: int, border: float, scale_factor: float) -> list[tuple[_Band, float, float]]:
+    """For each size of window all rows of a picture with its border, and when its turn is: begin and length."""
+    edge = round(border * min(width, height) / (1 + 2 * border))
+    bands, costs = [], []
+    factor = 1.0
+    while (window := round(_WINDOW * factor)) < min(width, height):
+        outside = max(0, edge - window // 2)  # a face further out would not lie mostly in the picture
+        bands.append(_Band(window, outside, outside, height - outside))
+        # OpenCV moves windows over 48 pixels by less than the others; the number is what was measured.
+        area = (width - 2 * outside - window) * (height - 2 * outside - window)
+        costs.append(area / factor**2 * (6 if factor >= 2 else 1))
+        factor *= scale_factor
+    levels = []
+    for round_ in (0, 1):
+        shares = [cost / sum(costs[round_::2]) for cost in costs[round_::2]]
+        begins = itertools.accumulate(shares[:-1], initial=float(round_))
+        levels += list(zip(bands[round_::2], begins, shares, strict=True)) if shares else []
+    return levels
+
+
 def _load_cascade() -> cv2.CascadeClassifier:
     name = "haarcascade_frontalface_default.xml"
     cascade = None
@@ -269,7 +277,7 @@ def _load_cascade() -> cv2.CascadeClassifier:
     if cascade is None or cascade.empty():
         raise DetectorError(
             f"OpenCV {cv2.__version__} lacks {name}, which opencv-python 4 has and 5 has no more: "
-            "pip install 'opencv-python>=4.10,<5'"
+            "pip install 'opencv-python>=4.12,<5'"
         )
     return cascade
 

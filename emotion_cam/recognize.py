@@ -61,7 +61,7 @@ class Recognizer:
         found = self._classified(image, boxes)
         return tuple(_face(image, box, predictions) for box, predictions in zip(boxes, found, strict=True))
 
-    def follow(self, every: float = 0.25) -> Callable[[Frame], tuple[Face, ...]]:
+    def follow(self, every: float = 0.2) -> Callable[[Frame], tuple[Face, ...]]:
         """Begin a stream: what is returned takes its frames in order, and gives their faces with their numbers.
 
         >>> recognize = Recognizer().follow()

@@ -193,7 +193,7 @@ class VideoSink(FileSink):
         live: the frames come in real time: spend less on compression, and give the first one the time 0.
     """
 
-    AHEAD = 4
+    AHEAD = 8
     """How many frames may wait to be encoded."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """Follows faces through a stream: each keeps its number, and any detector becomes cheap.
 
 Three kinds of work stand in for a full search of every frame. A search for new faces is shared out over the frames of
-a quarter of a second. A face that is known is looked for ten times a second, near where it was. In between it is where
+a fifth of a second. A face that is known is looked for ten times a second, near where it was. In between it is where
 its picture matches best. All of that follows from the frames and their times alone: the same file gives the same faces.
 """
 
@@ -53,7 +53,7 @@ class Tracker:
         ValueError: ``every`` is negative.
     """
 
-    def __init__(self, detector: Detector, every: float = 0.25) -> None:
+    def __init__(self, detector: Detector, every: float = 0.2) -> None:
         if not every >= 0:
             raise ValueError(f"every is a time in seconds, at least 0, not {every}")
         self._detector = detector if isinstance(detector, StreamDetector) else _AllAtOnce(detector)

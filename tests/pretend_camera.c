@@ -6,6 +6,7 @@
  * PRETEND_SIZE    WIDTHxHEIGHT of these frames
  * PRETEND_FPS     frames a second (30)
  * PRETEND_UNPLUG  number of frames after which the camera is gone (0: never)
+ * PRETEND_LOG     file that gets a line for each frame: its number, and when the camera had it (CLOCK_MONOTONIC)
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +26,9 @@
 
 static int camera = -1, width, height;
 static int waiting[BUFFERS], first, count; /* a ring of the buffers that the program has queued */
-static unsigned char *film, *shared;
+static unsigned char *shared;
+static int film;
+static FILE *notes;
 static size_t frame_size;
 static long frames, taken, unplug_after;
 static double interval, due;
@@ -42,7 +45,7 @@ static int real_open(const char *path, int flags, int mode) {
 }
 
 static int open_camera(void) {
-    const char *fps = getenv("PRETEND_FPS"), *unplug = getenv("PRETEND_UNPLUG");
+    const char *fps = getenv("PRETEND_FPS"), *unplug = getenv("PRETEND_UNPLUG"), *log = getenv("PRETEND_LOG");
     struct stat status;
     int file = real_open(getenv("PRETEND_FRAMES"), O_RDONLY, 0);
     if (file < 0 || fstat(file, &status) || sscanf(getenv("PRETEND_SIZE"), "%dx%d", &width, &height) != 2) return -1;
@@ -50,10 +53,10 @@ static int open_camera(void) {
     unplug_after = unplug ? atol(unplug) : 0;
     frame_size = (size_t)width * height * 2;
     frames = status.st_size / frame_size;
-    film = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-    close(file);
+    film = file; /* read frame by frame, so that it does not count as the program's memory */
+    notes = log ? fopen(log, "w") : NULL;
     camera = memfd_create("pretend camera", 0);
-    if (film == MAP_FAILED || ftruncate(camera, frame_size * BUFFERS)) return -1;
+    if (ftruncate(camera, frame_size * BUFFERS)) return -1;
     shared = mmap(NULL, frame_size * BUFFERS, PROT_READ | PROT_WRITE, MAP_SHARED, camera, 0);
     first = count = 0;
     return camera;
@@ -89,11 +92,12 @@ static int take_frame(struct v4l2_buffer *buffer) {
     if (!count) { errno = EAGAIN; return -1; }
     double wait = due - now();
     if (wait > 0) usleep(wait * 1e6);
+    if (notes) fprintf(notes, "%ld %.6f\n", taken, wait < -1 ? now() : due), fflush(notes);
     due = (wait < -1 ? now() : due) + interval;
     int index = waiting[first];
     first = (first + 1) % BUFFERS;
     count--;
-    memcpy(shared + index * frame_size, film + taken++ % frames * frame_size, frame_size);
+    if (pread(film, shared + index * frame_size, frame_size, taken++ % frames * frame_size) < 0) return -1;
     buffer->index = index;
     buffer->bytesused = buffer->length = frame_size;
     buffer->m.offset = index * frame_size;

@@ -122,6 +122,17 @@ def test_own_models(photo: str, emotion_model: Path) -> None:
     assert "cheerful" in result.stdout
 
 
+def test_the_search_of_a_video_by_option(film: Path, photo: str) -> None:
+    def with_a_face(*options: str) -> int:
+        result = emotion_cam("--video", film, "--out", "o.csv", *options)
+        assert result.exit_code == 0, result.output
+        return int(result.stdout.split()[2])
+
+    assert with_a_face("--every", "0", "--threads", "2", "--detector", "haar") >= 10
+    assert with_a_face("--min-face", "0.9") == 0  # the face is two fifths of the picture's height
+    assert "0 faces" in emotion_cam("--image", photo, "--out", "o.png", "--min-face", "0.9").stdout
+
+
 def test_version_and_help() -> None:
     assert emotion_cam("--version").stdout == f"emotion-cam {__version__}\n"
     told = emotion_cam("--help").stdout
@@ -144,6 +155,10 @@ def test_info() -> None:
         ["--nonsense"],
         ["--image"],
         ["--image", "photo.png", "--no-show"],
+        ["--image", "photo.png", "--min-face", "0"],
+        ["--image", "photo.png", "--min-face", "2"],
+        ["--image", "photo.png", "--every", "-1"],
+        ["--image", "photo.png", "--threads", "0"],
         ["evaluate", "models", "--data", "fer2013"],
     ],
 )
@@ -168,6 +183,7 @@ BAD = {
     "no display": (["--image", "photo.png", "--show"], "display"),
     "a missing model": (["--image", "photo.png", "--out", "o.png", "--gender-model", "nowhere"], "nowhere"),
     "an unknown runtime": (["--image", "photo.png", "--out", "o.png", "--runtime", "torch"], "litert and keras"),
+    "an unknown detector": (["--image", "photo.png", "--out", "o.png", "--detector", "hare"], "there are haar"),
     "a folder to open as a model": (["info", "folder"], "model.json"),
 }
 

@@ -1,0 +1,323 @@
+"""How fast emotion-cam is, beside fer, the published loop, and merely decoding and encoding; and where the time goes.
+
+    python benchmarks/speed.py                                   # a clip made from scikit-image's portrait
+    python benchmarks/speed.py --json speed.json talk.mp4 family.gif=3 empty_room.mp4=0
+
+The first clip is the one that is timed; in all of them the faces found are counted, as benchmarks/haar.py counts them,
+against a full scan of every frame. A clip is followed by how many faces it shows throughout; 1 if not told.
+
+Machines differ and are noisy, so what counts are the ratios of times taken in turn on one machine, the best of several
+rounds for each. fer is installed into an environment of its own, benchmarks/.fer, the first time. The published loop
+needs the extra “train”; the live part Linux with gcc, Xvfb and xdotool, and is left out elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+
+import haar  # noqa: E402
+import portrait  # noqa: E402
+
+from emotion_cam import Annotator, Box, Face, Frame, Recognizer, open_sink, open_source  # noqa: E402
+from emotion_cam.detect import HaarDetector  # noqa: E402
+from emotion_cam.preprocess import extract_face  # noqa: E402
+from emotion_cam.track import Tracker  # noqa: E402
+from emotion_cam.types import Image, Result  # noqa: E402
+
+FER = "fer==25.10.3"
+FPS = 30
+
+
+# --- whole runs, each in a process of its own -----------------------------------------------------------------------
+
+
+def contenders(fer: Path | None) -> dict[str, list[str]]:
+    """What is run on the clip, by name; the clip and an output are added to each."""
+    mine = [sys.executable, str(HERE / "whole_run.py")]
+    loop = [sys.executable, str(HERE / "published_loop.py")]
+    return {
+        "emotion-cam": mine,
+        "decode and encode alone": [*mine, "--plain"],
+        "fer": [str(fer or fers_python()), str(HERE / "fer_analyze.py")],
+        "published loop": loop,
+    }
+
+
+def fers_python() -> Path:
+    folder = HERE / ".fer"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        print(f"Installing {FER} into {folder} …", file=sys.stderr)
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", FER], check=True)
+    return python
+
+
+def whole_runs(clip: Path, rounds: int, fer: Path | None) -> dict[str, dict[str, float]]:
+    """Milliseconds a frame, of wall clock and of processor, for each contender: the best of the rounds."""
+    best: dict[str, dict[str, float]] = {}
+    for _ in range(rounds):
+        for name, command in contenders(fer).items():
+            with tempfile.TemporaryDirectory() as folder:
+                place = folder if name == "fer" else str(Path(folder) / "out.mp4")
+                whole = [*command[:2], str(clip.absolute()), place, *command[2:]]
+                told = json.loads(
+                    subprocess.check_output(whole, cwd=folder, stderr=subprocess.DEVNULL).splitlines()[-1]
+                )
+            a_frame = {f"{clock}_ms": 1000 * told[clock] / told["frames"] for clock in ("wall", "cpu")}
+            if name not in best or a_frame["wall_ms"] < best[name]["wall_ms"]:
+                best[name] = a_frame
+    return best
+
+
+# --- where the time goes --------------------------------------------------------------------------------------------
+
+
+def stages(clip: Path) -> dict[str, float]:
+    """Milliseconds of processor time a frame for each stage on its own, one after the other."""
+    recognizer, annotate = Recognizer(), Annotator()
+    track = Tracker(HaarDetector())
+    with open_source(video=clip) as source:
+        frames, decode = clocked(lambda: list(source))
+    boxes, detect = clocked(lambda: [[face.box for face in track(frame.image, frame.time)] for frame in frames])
+    crops, extract = clocked(lambda: [crops_of(recognizer, *pair) for pair in zip(frames, boxes, strict=True)])
+    _, classify = clocked(lambda: [classified(recognizer, crop) for crop in crops])
+    follow = recognizer.follow()
+    results = [Result(frame, follow(frame), annotate) for frame in frames]
+    _, draw = clocked(lambda: drawn(annotate, ((result.frame, result.faces) for result in results)))
+    with tempfile.TemporaryDirectory() as folder, open_source(video=clip) as source:
+        _, encode = clocked(lambda: encoded(results, Path(folder) / "out.mp4", source))
+    times = {"decode": decode, "detect": detect, "extract": extract, "classify": classify, "annotate": draw}
+    return {name: 1000 * seconds / len(frames) for name, seconds in {**times, "encode": encode}.items()}
+
+
+def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.process_time()
+    return work(), time.process_time() - start
+
+
+def crops_of(recognizer: Recognizer, frame: Frame, boxes: Sequence[Box]) -> list[list[Image]]:
+    cards = [classifier.card for classifier in recognizer.classifiers]
+    return [[extract_face(frame.image, box, card.size, card.margin) for box in boxes] for card in cards]
+
+
+def classified(recognizer: Recognizer, crops: list[list[Image]]) -> None:
+    for classifier, faces in zip(recognizer.classifiers, crops, strict=True):
+        classifier(faces)
+
+
+def drawn(annotate: Annotator, pairs: Iterable[tuple[Frame, Sequence[Face]]]) -> None:
+    for frame, faces in pairs:
+        annotate(frame.image, faces)
+
+
+def encoded(results: Iterable[Result], path: Path, source: Any) -> None:
+    with open_sink(path, source) as sink:
+        for result in results:
+            sink.write(result)
+
+
+# --- more faces, larger pictures, new faces -------------------------------------------------------------------------
+
+
+def scene(places: Sequence[tuple[float, float]], scale: float = 1.0) -> Image:
+    """The portrait's head at places in a grey room of 640 × 480, enlarged."""
+    head = cv2.resize(portrait.portrait()[20:220, 124:324], None, fx=0.75 * scale, fy=0.75 * scale)
+    side = head.shape[0]
+    image = np.full((round(480 * scale), round(640 * scale), 3), 110, np.uint8)
+    for x, y in places:
+        left, top = round(x * scale) - side // 2, round(y * scale) - side // 2
+        image[top : top + side, left : left + side] = head
+    return image
+
+
+def moving(faces: int, scale: float = 1.0, count: int = 90) -> Iterator[Frame]:
+    """Up to six heads that sway."""
+    for index in range(count):
+        sway = 12 * np.sin(index / 6)
+        places = [(100 + 215 * (n % 3) + sway, 120 + 225 * (n // 3) + sway / 2) for n in range(faces)]
+        yield Frame(scene(places, scale), index, index / FPS)
+
+
+def recognition(frames: list[Frame]) -> dict[str, float]:
+    """Milliseconds of processor time a frame: all of recognition and drawing, and of that the networks."""
+    recognizer, annotate = Recognizer(), Annotator()
+    follow = recognizer.follow()
+    follow(frames[0])  # the first frame is searched in full, which says nothing of the ones to come
+    faces, recognized = clocked(lambda: [follow(frame) for frame in frames[1:]])
+    pairs = list(zip(frames[1:], faces, strict=True))
+    _, drawing = clocked(lambda: drawn(annotate, pairs))
+    crops = [crops_of(recognizer, frame, [face.box for face in found]) for frame, found in pairs]
+    _, networks = clocked(lambda: [classified(recognizer, crop) for crop in crops])
+    found = statistics.mean(len(found) for found in faces)
+    milliseconds = {"recognise and draw": recognized + drawing, "networks": networks}
+    return {"faces": found, **{name: 1000 * seconds / len(pairs) for name, seconds in milliseconds.items()}}
+
+
+def new_face_after(trials: int = 60) -> list[float]:
+    """After how many seconds of video a face is told of that comes into view, of several sizes at several places."""
+    rng = np.random.default_rng(0)
+    waits = []
+    for _ in range(trials):
+        scale, enters = rng.uniform(0.4, 1.6), int(rng.integers(5, 20))
+        head = cv2.resize(portrait.portrait()[20:220, 124:324], None, fx=scale, fy=scale)
+        side = head.shape[0]
+        left, top = int(rng.integers(0, 640 - side)), int(rng.integers(0, 480 - side))
+        track = Tracker(HaarDetector())
+        for index in range(enters + 30):
+            image = rng.normal(110, 4, (480, 640, 3)).astype(np.uint8)
+            if index >= enters:
+                image[top : top + side, left : left + side] = head
+            if track(image, index / FPS):
+                break
+        waits.append((index - enters) / FPS)
+    return waits
+
+
+# --- all together ---------------------------------------------------------------------------------------------------
+
+
+def faces_found(clips: list[str]) -> dict[str, dict[str, int]]:
+    """Faces found, faces there, and boxes that are no face, by a full scan of every frame and by the tracker."""
+    tallies = {"full scan": haar.Tally(), "followed": haar.Tally()}
+    for clip in clips:
+        path, people = haar.split(clip)
+        with open_source(video=path) as source:
+            frames = list(source)
+        images = [frame.image for frame in frames]
+        where = haar.where_faces_are(images, people)
+        ways = {"full scan": HaarDetector(), "followed": haar.Followed(frame.time for frame in frames)}
+        for name, detect in ways.items():
+            tally = haar.measure(detect, images, where)
+            tallies[name] += tally
+    return {name: {"found": tally.found, "of": tally.wanted, "no face": tally.false} for name, tally in tallies.items()}
+
+
+def machine() -> dict[str, Any]:
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+    return {
+        "date": date.today().isoformat(),
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "opencv": cv2.__version__,
+    }
+
+
+def _cpuinfo() -> list[str]:
+    file = Path("/proc/cpuinfo")
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def measure(clips: list[str], rounds: int, fer: Path | None, live_seconds: float) -> dict[str, Any]:
+    clip = Path(haar.split(clips[0])[0])
+    runs = whole_runs(clip, rounds, fer)
+    by_faces = {count: recognition(list(moving(count))) for count in range(1, 6)}
+    by_lines = {480: by_faces[1], 720: recognition(list(moving(1, 1.5))), 1080: recognition(list(moving(1, 2.25)))}
+    waits = new_face_after()
+    parts = stages(clip)
+    total = sum(parts.values())
+    five = by_faces[5]["recognise and draw"] + parts["decode"] + parts["encode"]
+    found = faces_found(clips)
+    mine = runs["emotion-cam"]
+    figures = {
+        "frames a second": 1000 / mine["wall_ms"],
+        "times fer's frames a second": runs["fer"]["wall_ms"] / mine["wall_ms"],
+        "times less processor time than fer": runs["fer"]["cpu_ms"] / mine["cpu_ms"],
+        "times the published loop's frames a second": runs["published loop"]["wall_ms"] / mine["wall_ms"],
+        "times less processor time than the published loop": runs["published loop"]["cpu_ms"] / mine["cpu_ms"],
+        "time over decoding and encoding alone": mine["wall_ms"] / runs["decode and encode alone"]["wall_ms"],
+        "milliseconds for one more face": (by_faces[5]["recognise and draw"] - by_faces[1]["recognise and draw"]) / 4,
+        "1080p over 480p, recognition": by_lines[1080]["recognise and draw"] / by_lines[480]["recognise and draw"],
+        "networks' share of a frame with five faces": by_faces[5]["networks"] / five,
+        "faces found over a full scan's": found["followed"]["found"] / max(1, found["full scan"]["found"]),
+        "boxes that are no face": found["followed"]["no face"],
+        "boxes that are no face, full scan": found["full scan"]["no face"],
+        "seconds until a new face is told of, median": statistics.median(waits),
+        "seconds until a new face is told of, most": max(waits),
+    }
+    report = {
+        "machine": machine(),
+        "clips": [Path(clip).name for clip in clips],
+        "figures": figures,
+        "whole runs": runs,
+        "stages": {name: {"ms": value, "share": value / total} for name, value in parts.items()},
+        "faces": by_faces,
+        "lines": by_lines,
+        "found": found,
+    }
+    if live_seconds and all(shutil.which(tool) for tool in ("gcc", "Xvfb", "xdotool")):
+        import live
+
+        report["live"] = live.measure(live_seconds, [])
+    return report
+
+
+def tables(report: dict[str, Any]) -> Iterator[str]:
+    yield from table("measure", ["value"], {name: [value] for name, value in report["figures"].items()})
+    yield from table(
+        "whole run", ["wall ms", "processor ms"], {n: list(r.values()) for n, r in report["whole runs"].items()}
+    )
+    yield from table("stage", ["ms", "share"], {n: list(s.values()) for n, s in report["stages"].items()})
+    yield from table("faces", list(report["faces"][1]), {str(n): list(r.values()) for n, r in report["faces"].items()})
+    yield from table(
+        "lines", list(report["lines"][480]), {str(n): list(r.values()) for n, r in report["lines"].items()}
+    )
+    yield from table("way", ["found", "of", "no face"], {n: list(r.values()) for n, r in report["found"].items()})
+    if "live" in report:
+        yield from table("live", ["value"], {name: [value] for name, value in report["live"].items()})
+
+
+def table(first: str, columns: list[str], rows: dict[str, list[float]]) -> Iterator[str]:
+    yield f"| {' | '.join([first, *columns])} |"
+    yield f"| {' | '.join(['---'] * (len(columns) + 1))} |"
+    for name, values in rows.items():
+        yield f"| {' | '.join([name, *(f'{v:.2f}' if isinstance(v, float) else str(v) for v in values)])} |"
+    yield ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="*", metavar="CLIP[=FACES]", help="videos, and how many faces they show")
+    parser.add_argument("--rounds", type=int, default=3, help="of the whole runs")
+    parser.add_argument("--live", type=float, default=30, metavar="SECONDS", help="0 leaves the live part out")
+    parser.add_argument("--fer", type=Path, metavar="PYTHON", help="an environment that has fer already")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # as the program does
+    with tempfile.TemporaryDirectory() as folder:
+        clips = arguments.clips or [portrait_clip(Path(folder) / "portrait.mp4")]
+        report = measure(clips, arguments.rounds, arguments.fer, arguments.live)
+    print("\n".join(tables(report)))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def portrait_clip(path: Path) -> str:
+    subprocess.run([sys.executable, HERE.parent / "tools" / "portrait.py", path], check=True)
+    return str(path)
+
+
+if __name__ == "__main__":
+    main()
