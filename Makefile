@@ -1,6 +1,7 @@
 # make demo   a virtual environment, a short clip made from a portrait, and the clip annotated
 # make test   the linters and the tests, in the same environment
 # make lint   ruff and mypy alone
+# make bench  how fast it is, beside fer, the published loop and mere decoding and encoding
 # make picture   the picture in the README
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo picture test lint clean
+.PHONY: demo picture bench test lint clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
@@ -18,6 +19,9 @@ demo: $(VENV)/.installed-demo
 picture: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.png
 	$(BIN)/emotion-cam --image demo/portrait.png --out docs/portrait.jpg
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/speed.py
 
 test: lint
 	$(BIN)/python -m pytest

@@ -61,6 +61,34 @@ def test_the_figures_are_those_of_the_cards() -> None:
             assert float(balanced) == pytest.approx(figures[data]["balanced_accuracy"], abs=0.0005)
 
 
+def test_the_speed_is_that_of_the_benchmark() -> None:
+    import json
+
+    report = json.loads((ROOT / "benchmarks" / "speed.json").read_text())
+    section = README[README.index("## Speed") : README.index("## The models")]
+    told = re.findall(r"^\| [^|]+ \| ([^|]+) \|$", section, re.MULTILINE)[1:]
+    figures, live = report["figures"], report["live"]
+    new = [figures[f"seconds until a new face is told of, {which}"] for which in ("median", "most")]
+    assert told == [
+        text.format(*values)
+        for text, *values in (
+            ("{:.0f} frames a second", figures["frames a second"]),
+            ("{:.1f} times", figures["times fer's frames a second"]),
+            ("{:.1f} times", figures["times the published loop's frames a second"]),
+            ("{:.2f} times", figures["time over decoding and encoding alone"]),
+            ("{:.2f} ms", figures["milliseconds for one more face"]),
+            ("{:.2f} times", figures["1080p over 480p, recognition"]),
+            ("{:.0%}", figures["networks' share of a frame with five faces"]),
+            ("{:.2f} s, {:.2f} s", *new),
+            ("{:.1f} a second", live["pictures_shown_a_second"]),
+            ("{:.0f} ms, {:.0f} ms", live["age_ms_median"], live["age_ms_99_of_100"]),
+            ("{:.2f} s", live["start_to_first_picture_s"]),
+            ("{:.0f} MB, {:.0%}", live["memory_mb_at_the_end"], live["share_of_a_core"]),
+        )
+    ]
+    assert f"Measured on {report['machine']['date']}" in section
+
+
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         if not target.startswith("http"):
