@@ -277,7 +277,7 @@ def _load_cascade() -> cv2.CascadeClassifier:
     if cascade is None or cascade.empty():
         raise DetectorError(
             f"OpenCV {cv2.__version__} lacks {name}, which opencv-python 4 has and 5 has no more: "
-            "pip install 'opencv-python>=4.12,<5'"
+            "pip install 'opencv-python>=4.13,<5'"
         )
     return cascade
 
