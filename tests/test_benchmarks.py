@@ -1,0 +1,64 @@
+"""The benchmarks run, and their arithmetic is right; nothing here depends on how fast this machine is."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion_cam.sinks import VideoSink
+from emotion_cam.types import Box, Frame, Image, Result
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def clip(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with VideoSink(path, fps=10) as sink:
+        for index in range(4):
+            sink.write(Result(Frame(portrait, index, index / 10), (), lambda image, _: image))
+    return path
+
+
+@pytest.mark.parametrize("script", [["whole_run.py"], ["whole_run.py", "--plain"], ["published_loop.py"]])
+def test_a_contender_tells_its_frames_and_times(clip: Path, tmp_path: Path, script: list[str]) -> None:
+    name, *options = script
+    command = [sys.executable, BENCHMARKS / name, clip, tmp_path / "out.mp4", *options]
+    told = json.loads(subprocess.check_output(command, stderr=subprocess.DEVNULL).splitlines()[-1])
+    assert told["frames"] == 4
+    assert min(told["wall"], told["cpu"]) > 0
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
+
+
+def module(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return runpy.run_path(str(BENCHMARKS / name))
+
+
+def test_the_age_of_a_picture_is_counted_from_when_the_camera_had_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = module("live.py", monkeypatch)
+    taken = 100 + np.arange(300) / 30
+    # Every second picture is shown, 20 ms after the camera had it; after 180 pictures their numbers begin again.
+    shown = [(float(taken[index]) + 0.02, index % 180) for index in range(0, 300, 2)]
+    told = live["summary"](99.0, shown, [100.0, 110.0, 105.0], 0.25, taken)
+    assert told["pictures_shown_a_second"] == pytest.approx(15, abs=0.01)
+    assert told["age_ms_median"] == told["age_ms_99_of_100"] == 20
+    assert told["start_to_first_picture_s"] == pytest.approx(1.02)
+    assert (told["memory_mb_most"], told["memory_mb_at_the_end"]) == (110, 105)
+
+
+def test_faces_found_and_boxes_that_are_no_face_are_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    haar = module("haar.py", monkeypatch)
+    tally = haar["Tally"]()
+    tally.add([Box(0, 0, 10, 10), Box(50, 50, 60, 60)], [Box(1, 0, 11, 10), Box(30, 30, 40, 40)], seconds=1.0)
+    tally += tally
+    assert (tally.found, tally.wanted, tally.false, tally.frames) == (2, 4, 2, 2)
+    assert haar["split"]("a=b.mp4=3") == ("a=b.mp4", 3)
+    assert haar["split"]("a.mp4") == ("a.mp4", 1)
