@@ -168,7 +168,7 @@ def _row_height(box: Box, frame: Box) -> int:
 def _draw_outline(canvas: Image, face: Face, frame: Box) -> None:
     """A line along the inside of the box, between two dark ones that set it off from a bright picture."""
     box = face.box
-    colour = next((_plate(p) for p in face.predictions.values() if _is_graded(p)), WHITE)
+    colour = next((_plate(p) for p in face.predictions.values() if _is_graded(p) and p.is_sure), WHITE)
     thickness = max(1, round(_row_height(box, frame) / 8))
     lines = [DARK, *[colour] * thickness, DARK]
     for inset, line in enumerate(lines[: (min(box.width, box.height) + 1) // 2]):
@@ -191,7 +191,8 @@ def _flow(chips: Sequence[Image], most_width: int) -> Image:
 
 
 def _label_text(prediction: Prediction) -> str:
-    return f"{_ascii(prediction.label, LONGEST_LABEL)} {prediction.score:.0%}"
+    label = _ascii(prediction.label, LONGEST_LABEL)
+    return f"{label} {prediction.score:.0%}" if prediction.is_sure else label
 
 
 @lru_cache(maxsize=1024)
@@ -264,6 +265,8 @@ def _is_graded(prediction: Prediction) -> bool:
 
 
 def _plate(prediction: Prediction) -> Colour:
+    if not prediction.is_sure:
+        return GREY
     return _class_colour(int(np.argmax(prediction.scores))) if _is_graded(prediction) else DARK
 
 

@@ -36,6 +36,7 @@ class ModelCard:
         labels: its classes, in the order of its scores.
         size: (height, width) of its input in pixels.
         margin: what to add to the detector's box on every side, as a share of the box's side.
+        min_confidence: below which score the network is taken to be unsure, in [0, 1].
         written: all that model.json says: the data, the training, the figures.
     """
 
@@ -44,6 +45,7 @@ class ModelCard:
     labels: tuple[str, ...]
     size: tuple[int, int]
     margin: float
+    min_confidence: float
     written: Mapping[str, Any]
 
     @classmethod
@@ -64,6 +66,7 @@ class ModelCard:
                 labels=tuple(str(label) for label in written["labels"]),
                 size=(int(written["size"][0]), int(written["size"][1])),
                 margin=float(written["margin"]),
+                min_confidence=float(written.get("min_confidence", 0)),
                 written=written,
             )
         except FileNotFoundError:

@@ -145,6 +145,16 @@ def recognise(
             help="litert, or keras (the Keras file itself; needs the extra “train”).", rich_help_panel=_MODELS
         ),
     ] = "litert",
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Below this score a label reads “unsure”; 0: never.",
+            min=0,
+            max=1,
+            show_default="what each model's card says",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
     detector: Annotated[str, typer.Option(help="What finds the faces: haar.", rich_help_panel=_SPEED)] = "haar",
     min_face: Annotated[
         float | None,
@@ -200,6 +210,7 @@ def recognise(
             bars=bars,
             models={"emotion": emotion_model, "gender": gender_model},
             runtime=runtime,
+            min_confidence=min_confidence,
             detector=detector,
             min_face=min_face,
             every=every,
@@ -218,6 +229,7 @@ def _recognise(
     bars: bool,
     models: dict[str, Path | None],
     runtime: str,
+    min_confidence: float | None,
     detector: str,
     min_face: float | None,
     every: float,
@@ -238,7 +250,11 @@ def _recognise(
     cv2.setNumThreads(threads)
     options = {} if min_face is None else {"min_face": min_face}
     recognizer = Recognizer(
-        list(chosen.values()), detector=open_detector(detector, **options), runtime=runtime, threads=threads
+        list(chosen.values()),
+        detector=open_detector(detector, **options),
+        runtime=runtime,
+        threads=threads,
+        min_confidence=min_confidence,
     )
     sinks: list[Sink] = []
     tally = _Tally("picture" if image is not None else "frame")
@@ -291,7 +307,10 @@ class _Tally:
 
     def tell(self, kept: list[Path]) -> None:
         if self._frames == 1:
-            faces = [", ".join(f"{p.label} {p.score:.0%}" for p in face.predictions.values()) for face in self._last]
+            faces = [
+                ", ".join(f"{p.label} {p.score:.0%}" if p.is_sure else p.label for p in face.predictions.values())
+                for face in self._last
+            ]
             count = f"{len(faces)} face" + ("" if len(faces) == 1 else "s")
             _out.print(f"1 {self._unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])]))
         elif self._frames:

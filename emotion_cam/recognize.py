@@ -28,6 +28,7 @@ class Recognizer:
         detector: finds the boxes; OpenCV's Haar cascade if none is given.
         runtime: what runs the networks, "litert" or "keras".
         threads: how many threads each network may use.
+        min_confidence: below which score a network is taken to be unsure; what each model's card says if none is given.
 
     Raises:
         ModelError: a model folder is missing, incomplete or inconsistent, or two tell the same task.
@@ -40,6 +41,7 @@ class Recognizer:
         detector: Detector | None = None,
         runtime: str = "litert",
         threads: int = 1,
+        min_confidence: float | None = None,
     ) -> None:
         folders = shipped_models().values() if models is None else [Path(folder) for folder in models]
         self.classifiers = [Classifier(folder, runtime=runtime, threads=threads) for folder in folders]
@@ -47,6 +49,7 @@ class Recognizer:
         if len(set(tasks)) < len(tasks):
             raise ModelError(f"Each model needs a task of its own, but these tell {' and '.join(tasks)}.")
         self._detect = detector or HaarDetector()
+        self._min_confidence = min_confidence
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
         """Find and classify the faces.
@@ -95,8 +98,9 @@ class Recognizer:
         for classifier in self.classifiers:
             card = classifier.card
             scores = classifier([extract_face(image, box, card.size, card.margin) for box in boxes])
+            least = card.min_confidence if self._min_confidence is None else self._min_confidence
             for found, row in zip(predictions, scores, strict=True):
-                found[card.task] = Prediction(card.labels, row)
+                found[card.task] = Prediction(card.labels, row, least)
         return predictions
 
 

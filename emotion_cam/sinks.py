@@ -433,7 +433,7 @@ class _TextSink(FileSink):
 
 
 class CsvSink(_TextSink):
-    """A row for each face, task and label; ``top`` marks the most likely label.
+    """A row for each face, task and label; ``top`` marks the most likely label, if it is likely enough.
 
     A frame without faces has a row without a face, and a face without predictions a row without a task.
     """

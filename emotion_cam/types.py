@@ -92,21 +92,37 @@ class Frame:
         return replace(self, image=np.ascontiguousarray(self.image[:, ::-1]))
 
 
+UNSURE = "unsure"
+"""The label of a prediction whose most likely class is too unlikely."""
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """What one network says of one face: its labels, and the softmax score of each."""
+    """What one network says of one face.
+
+    Attributes:
+        labels: its classes.
+        scores: the softmax score of each.
+        min_confidence: below which score the network is taken to be unsure, in [0, 1].
+    """
 
     labels: tuple[str, ...]
     scores: Scores
+    min_confidence: float = 0.0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the most likely class is likely enough."""
+        return self.score >= self.min_confidence
 
     @property
     def label(self) -> str:
-        """The most likely label."""
-        return self.labels[int(np.argmax(self.scores))]
+        """The most likely class, or UNSURE."""
+        return self.labels[int(np.argmax(self.scores))] if self.is_sure else UNSURE
 
     @property
     def score(self) -> float:
-        """The softmax score of the most likely label, in [0, 1]."""
+        """The softmax score of the most likely class, in [0, 1]."""
         return float(np.max(self.scores))
 
 

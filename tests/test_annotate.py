@@ -254,6 +254,18 @@ def test_the_top_class_colours_label_and_box() -> None:
         assert longest_run(drawn[: box.y1], np.array(colour)) > 30, "the label"
 
 
+def test_an_unsure_prediction_has_no_colour_and_no_score() -> None:
+    image, box, bare = blank(640, 480), Box(200, 200, 300, 300), Annotator(bars=False)
+
+    def drawn(*scores: float, least: float) -> Image:
+        return bare(image, [Face(box, {"emotion": Prediction(FER, np.array(scores, np.float32), least)})])
+
+    angry, happy = (0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), (0.1, 0.1, 0.1, 0.35, 0.15, 0.1, 0.1)
+    assert not np.array_equal(drawn(*angry, least=0), drawn(*happy, least=0))
+    assert np.array_equal(drawn(*angry, least=0.5), drawn(*happy, least=0.5))
+    assert not (drawn(*angry, least=0.5) == PALETTE[0]).all(axis=2).any()
+
+
 def test_labels_that_do_not_fit_on_one_line_take_two() -> None:
     heights = []
     for width in (640, 120):

@@ -120,6 +120,8 @@ def test_own_models(photo: str, emotion_model: Path) -> None:
     (emotion_model / "model.json").write_text(json.dumps(card))
     result = emotion_cam("--image", photo, "--out", "o.png", "--emotion-model", emotion_model)
     assert "cheerful" in result.stdout
+    result = emotion_cam("--image", photo, "--out", "o.png", "--min-confidence", "1")
+    assert result.stdout.startswith("1 picture, 1 face: unsure, unsure\n")
 
 
 def test_the_search_of_a_video_by_option(film: Path, photo: str) -> None:

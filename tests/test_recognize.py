@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,16 @@ def test_a_face_over_the_edge_is_classified_whole_and_its_box_clipped(portrait: 
 def test_one_model_alone(portrait: Image) -> None:
     (found,) = Recognizer([shipped_models()["gender"]])(portrait)
     assert list(found.predictions) == ["gender"]
+
+
+def test_what_is_below_the_threshold_is_unsure(portrait: Image, emotion_model: Path) -> None:
+    def emotion(**options: float) -> str:
+        return Recognizer([emotion_model], **options)(portrait)[0].predictions["emotion"].label
+
+    card = json.loads((emotion_model / "model.json").read_text())
+    (emotion_model / "model.json").write_text(json.dumps({**card, "min_confidence": 1.0}))
+    assert emotion() == "unsure"
+    assert emotion(min_confidence=0.5) == "happy"
 
 
 def test_two_models_for_one_task_are_refused() -> None:

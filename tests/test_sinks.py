@@ -432,6 +432,16 @@ def test_csv_has_a_row_for_each_face_task_and_label(tmp_path: Path) -> None:
     )
 
 
+def test_no_label_is_on_top_where_the_network_is_unsure(tmp_path: Path) -> None:
+    unsure = Face(Box(0, 0, 9, 9), {"gender": Prediction(("man", "woman"), np.array([0.45, 0.55], np.float32), 0.6)})
+    with CsvSink(tmp_path / "faces.csv") as table, JsonlSink(tmp_path / "faces.jsonl") as lines:
+        for sink in (table, lines):
+            sink.write(result(faces=(unsure,)))
+    assert [row.split(",")[-1] for row in (tmp_path / "faces.csv").read_text().splitlines()[1:]] == ["0", "0"]
+    told = json.loads((tmp_path / "faces.jsonl").read_text())["faces"][0]["predictions"]["gender"]
+    assert (told["label"], told["score"]) == ("unsure", 0.55)
+
+
 def test_jsonl_has_an_object_for_each_frame(tmp_path: Path) -> None:
     with JsonlSink(tmp_path / "faces.jsonl") as sink:
         sink.write(result(3, 0.1000000004, faces=FACES))

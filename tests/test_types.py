@@ -37,6 +37,13 @@ def test_a_prediction_names_its_most_likely_label() -> None:
     assert (prediction.label, prediction.score) == ("b", 0.5)
 
 
+def test_a_prediction_whose_best_score_is_too_low_is_unsure() -> None:
+    scores = np.array([0.2, 0.5, 0.3], np.float32)
+    assert Prediction(("a", "b", "c"), scores, min_confidence=0.5).label == "b"
+    unsure = Prediction(("a", "b", "c"), scores, min_confidence=0.51)
+    assert (unsure.label, unsure.score, unsure.is_sure) == ("unsure", 0.5, False)
+
+
 def test_a_result_draws_once_and_only_when_asked() -> None:
     calls = []
 
