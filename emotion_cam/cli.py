@@ -480,8 +480,8 @@ def _print_report(report: Report) -> None:
     from rich.table import Table
 
     _out.print(
-        f"{report.data}: accuracy {report.accuracy:.4f}, balanced accuracy {report.balanced_accuracy:.4f} "
-        f"({len(report.truth)} pictures, {report.runtime})"
+        f"{report.data}: accuracy {report.accuracy:.4f}, balanced accuracy {report.balanced_accuracy:.4f}, "
+        f"calibration error {report.calibration_error:.4f} ({len(report.truth)} pictures, {report.runtime})"
     )
     figures = Table("class", "precision", "recall", "F1", "pictures")
     counts = Table("true ↓  told →", *report.labels)

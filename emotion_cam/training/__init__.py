@@ -12,6 +12,6 @@ from emotion_cam.errors import MissingExtraError
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-for _package in ("keras", "sklearn", "matplotlib"):
+for _package in ("keras", "sklearn", "scipy", "matplotlib"):
     if importlib.util.find_spec(_package) is None:
         raise MissingExtraError("This command", "train")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_cam.training import plots
+from emotion_cam.training.calibration import BINS
 from emotion_cam.training.evaluate import Report
 
 
@@ -22,12 +23,13 @@ def record(folder: Path, report: Report) -> None:
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     measured = [entry for entry in card.get("measured", []) if entry["data"] != report.data]
     card["measured"] = [*measured, report.as_dict()]
-    plots.confusion(report, folder / _plot_name(report.data))
+    plots.confusion(report, folder / _plot_name("confusion", report.data))
+    plots.reliability(report, folder / _plot_name("reliability", report.data))
     write(folder, card)
 
 
-def _plot_name(data: str) -> str:
-    return f"confusion-{data.replace(' ', '-')}.png"
+def _plot_name(kind: str, data: str) -> str:
+    return f"{kind}-{data.replace(' ', '-')}.png"
 
 
 def _replace(path: Path, text: str) -> None:
@@ -50,12 +52,23 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         if card["measured"]
         else "Nothing yet.",
         _table(
-            ("data", "pictures", "accuracy", "balanced accuracy", "runtime"),
+            ("data", "pictures", "accuracy", "balanced accuracy", "calibration error", "runtime"),
             (
-                (m["data"], m["pictures"], f"{m['accuracy']:.4f}", f"{m['balanced_accuracy']:.4f}", m["runtime"])
+                (
+                    m["data"],
+                    m["pictures"],
+                    f"{m['accuracy']:.4f}",
+                    f"{m['balanced_accuracy']:.4f}",
+                    f"{m['calibration']['error']:.4f}" if "calibration" in m else "not measured",
+                    m["runtime"],
+                )
                 for m in card["measured"]
             ),
         ),
+        "“Calibration error” is the expected distance between the top score and the share that is right, over "
+        f"{BINS} bins (Guo et al. 2017)."
+        if card["measured"]
+        else "",
     ]
     for m in card["measured"]:
         parts += [
@@ -67,7 +80,8 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
                     for row in m["per_class"]
                 ),
             ),
-            f"![confusion matrix]({_plot_name(m['data'])})",
+            f"![confusion matrix]({_plot_name('confusion', m['data'])})",
+            f"![reliability diagram]({_plot_name('reliability', m['data'])})" if "calibration" in m else "",
         ]
     parts += [
         *_origin(card, "##"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sklearn import metrics
 
 from emotion_cam.classify import RUNTIMES, Classifier
 from emotion_cam.errors import DatasetError
+from emotion_cam.training.calibration import Bin, expected_calibration_error, reliability
 from emotion_cam.training.datasets import FaceSet
 
 BATCH = 64
@@ -68,20 +69,39 @@ class Report:
             for label, *row in zip(self.labels, *columns, strict=True)
         ]
 
+    @cached_property
+    def reliability(self) -> list[Bin]:
+        """The bins of the top score, with what was really right in each."""
+        return reliability(self.scores, self.truth)
+
+    @cached_property
+    def calibration_error(self) -> float:
+        """Expected calibration error, in [0, 1]."""
+        return expected_calibration_error(self.reliability)
+
     def as_dict(self) -> dict[str, Any]:
         """The figures, rounded to four places, as they are written to JSON."""
-        return {
+        figures: dict[str, Any] = {
             "data": self.data,
             "runtime": self.runtime,
             "pictures": len(self.truth),
-            "accuracy": round(self.accuracy, 4),
-            "balanced_accuracy": round(self.balanced_accuracy, 4),
-            "per_class": [
-                {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-                for row in self.per_class
-            ],
+            "accuracy": self.accuracy,
+            "balanced_accuracy": self.balanced_accuracy,
+            "calibration": {"error": self.calibration_error, "bins": [asdict(b) for b in self.reliability]},
+            "per_class": self.per_class,
             "confusion": self.confusion.tolist(),
         }
+        rounded: dict[str, Any] = _rounded(figures)
+        return rounded
+
+
+def _rounded(figures: Any) -> Any:
+    """Every float in lists and dictionaries, to four places."""
+    if isinstance(figures, dict):
+        return {key: _rounded(value) for key, value in figures.items()}
+    if isinstance(figures, list):
+        return [_rounded(value) for value in figures]
+    return round(figures, 4) if isinstance(figures, float) else figures
 
 
 def evaluate(

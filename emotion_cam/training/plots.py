@@ -35,3 +35,19 @@ def confusion(report: Report, path: Path) -> None:
     display.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, colorbar=False)
     axes.set_title(f"{report.data}: accuracy {report.accuracy:.3f}, balanced {report.balanced_accuracy:.3f}")
     figure.savefig(path, dpi=100)
+
+
+def reliability(report: Report, path: Path) -> None:
+    """What was right against what the top score promised, and the share of the pictures in every bin of it."""
+    figure = Figure(figsize=(5, 5.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    lower, width = [b.lower for b in report.reliability], [b.upper - b.lower for b in report.reliability]
+    above.bar(lower, [b.accuracy for b in report.reliability], width, align="edge", edgecolor="white")
+    above.plot((0, 1), (0, 1), "--", color="grey", label="calibrated")
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    above.set_title(f"{report.data}: expected calibration error {report.calibration_error:.3f}")
+    above.legend(loc="upper left")
+    shares = [b.pictures / len(report.truth) for b in report.reliability]
+    below.bar(lower, shares, width, align="edge", edgecolor="white", color="grey")
+    below.set(xlabel="top score", ylabel="pictures")
+    figure.savefig(path, dpi=100)

@@ -61,6 +61,7 @@ def test_a_run_writes_a_folder_that_explains_itself(model: Path, recipe: Recipe)
         "history.csv",
         "curves.png",
         "confusion-fer2013-validation.png",
+        "reliability-fer2013-validation.png",
     }
     facts = json.loads((model / "model.json").read_text())
     assert (facts["task"], facts["parameters"], facts["training"]["seed"]) == ("emotion", 58_423, 3)
@@ -178,7 +179,10 @@ def test_a_recorded_figure_replaces_the_one_before(model: Path, fer2013: Path, t
         card.record(model, report)
     facts = json.loads((model / "model.json").read_text())
     assert [entry["data"] for entry in facts["measured"]] == ["fer2013 validation", "fer2013 test"]
-    assert (model / "confusion-fer2013-test.png").stat().st_size > 1000
+    for plot in ("confusion", "reliability"):
+        assert (model / f"{plot}-fer2013-test.png").stat().st_size > 1000
+        assert f"({plot}-fer2013-test.png)" in (model / "README.md").read_text()
+    assert facts["measured"][1]["calibration"]["error"] == pytest.approx(report.calibration_error, abs=1e-4)
     assert "fer2013 test" in (model / "README.md").read_text()
 
 

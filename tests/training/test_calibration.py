@@ -1,0 +1,59 @@
+"""Calibration error and temperature, on scores whose calibration is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from emotion_cam.training.calibration import best_temperature, expected_calibration_error, reliability
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True), np.float32)
+
+
+def sampled(pictures: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of seven classes, and truths drawn with just the probabilities that these logits state."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (pictures, 7))
+    truth = (rng.random((pictures, 1)) > softmax(logits).cumsum(axis=1)).sum(axis=1).clip(max=6)
+    return logits, truth
+
+
+def test_the_bins_hold_what_they_should() -> None:
+    scores = np.array([[0.9, 0.1], [0.95, 0.05], [0.2, 0.8], [0.55, 0.45]], np.float32)
+    bins = reliability(scores, np.array([0, 1, 1, 1]), bins=10)
+    assert [(b.lower, b.upper, b.pictures) for b in bins] == [(0.5, 0.6, 1), (0.7, 0.8, 1), (0.8, 0.9, 1), (0.9, 1, 1)]
+    assert [b.accuracy for b in bins] == [0, 1, 1, 0]
+    assert [b.confidence for b in bins] == pytest.approx([0.55, 0.8, 0.9, 0.95])
+    assert expected_calibration_error(bins) == pytest.approx((0.55 + 0.2 + 0.1 + 0.95) / 4)
+
+
+def test_certainty_is_in_the_last_bin() -> None:
+    (last,) = reliability(np.array([[1.0, 0.0]], np.float32), np.array([0]))
+    assert (last.lower, last.upper, last.pictures, last.accuracy) == (pytest.approx(14 / 15), 1, 1, 1)
+
+
+def test_honest_scores_have_hardly_an_error_and_boasting_ones_do() -> None:
+    logits, truth = sampled(20_000)
+    assert expected_calibration_error(reliability(softmax(logits), truth)) < 0.015
+    assert expected_calibration_error(reliability(softmax(3 * logits), truth)) > 0.1
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_temperature_undoes_a_factor_of_the_logits(factor: float) -> None:
+    logits, truth = sampled(20_000)
+    assert best_temperature(softmax(factor * logits), truth) == pytest.approx(factor, rel=0.05)
+
+
+def test_a_temperature_helps_on_pictures_it_was_not_found_on_and_changes_no_answer() -> None:
+    logits, truth = sampled(2000)
+    temperature = best_temperature(softmax(3 * logits), truth)
+    logits, truth = sampled(2000, seed=1)
+    before, after = softmax(3 * logits), softmax(3 * logits / temperature)
+    assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
+    errors = [expected_calibration_error(reliability(scores, truth)) for scores in (before, after)]
+    assert errors[1] < errors[0] / 3
