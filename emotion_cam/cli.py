@@ -451,6 +451,9 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here too.", metavar="FILE", show_default=False)
     ] = None,
+    framing: Annotated[
+        bool, typer.Option("--framing", help="Measure too what is lost when the box is shifted or scaled.")
+    ] = False,
     record: Annotated[bool, typer.Option("--record", help="Put the figures into the model's card.")] = False,
 ) -> None:
     """Measure a model on data sets, through the classifier that the camera uses."""
@@ -460,14 +463,15 @@ def evaluate(
 
         from emotion_cam.training import card, datasets
         from emotion_cam.training.evaluate import evaluate as measure
+        from emotion_cam.training.evaluate import reframed
 
         reports = []
         for name, path in named:
             faces = datasets.load(name, Path(path), split)
+            total = len(faces) * (1 + framing * len(reframed(faces.box)))
             with _bar("pictures/s") as bar:
-                report = measure(
-                    model, faces, runtime=runtime, progress=partial(bar.advance, bar.add_task(name, total=len(faces)))
-                )
+                watch = partial(bar.advance, bar.add_task(name, total=total))
+                report = measure(model, faces, runtime=runtime, framing=framing, progress=watch)
             _print_report(report)
             reports.append(report)
             if record:
@@ -490,6 +494,39 @@ def _print_report(report: Report) -> None:
         figures.add_row(row["label"], *shares, str(row["pictures"]))
         counts.add_row(row["label"], *map(str, told))
     _out.print(figures, counts)
+    _print_groups(report)
+    _print_framing(report)
+
+
+def _print_groups(report: Report) -> None:
+    from rich.table import Table
+
+    from emotion_cam.training.card import error_names
+
+    for kind, figures in report.as_dict().get("groups", {}).items():
+        table = Table(kind, "pictures", "accuracy", "balanced accuracy", *error_names(report.labels))
+        for row in figures["groups"]:
+            errors = ("–" if recall is None else f"{1 - recall:.3f}" for recall in row["recall"].values())
+            shares = (f"{row[key]:.3f}" for key in ("accuracy", "balanced_accuracy"))
+            table.add_row(row["group"], str(row["pictures"]), *shares, *errors)
+        _out.print(table)
+        _out.print(
+            f"worst by {kind}: {figures['worst']}, {figures['worst_below_mean']:.4f} below the groups' mean of "
+            f"{figures['mean']:.4f} (balanced accuracy)"
+        )
+
+
+def _print_framing(report: Report) -> None:
+    from rich.table import Table
+
+    figures = report.as_dict().get("framing")
+    if figures is None:
+        return
+    table = Table("box", "balanced accuracy", "loss")
+    for row in figures["changes"]:
+        table.add_row(row["box"], f"{row['balanced_accuracy']:.4f}", f"{row['loss']:.4f}")
+    _out.print(table)
+    _out.print(f"loss by framing: mean {figures['mean_loss']:.4f}, worst {figures['worst_loss']:.4f}")
 
 
 @app.command()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotion_cam.training import plots
 from emotion_cam.training.calibration import BINS
-from emotion_cam.training.evaluate import Report
+from emotion_cam.training.evaluate import SHIFT, Report
 
 
 def write(folder: Path, card: dict[str, Any]) -> None:
@@ -82,6 +82,8 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
             ),
             f"![confusion matrix]({_plot_name('confusion', m['data'])})",
             f"![reliability diagram]({_plot_name('reliability', m['data'])})" if "calibration" in m else "",
+            *_groups(m),
+            *_framing(m),
         ]
     parts += [
         *_origin(card, "##"),
@@ -93,6 +95,56 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         "forbidden by law, such as emotion recognition at work and in schools in the European Union.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _groups(measured: dict[str, Any]) -> list[str]:
+    """Tables of how a model does on groups of people, if that was measured."""
+    labels = [row["label"] for row in measured["per_class"]]
+    parts = []
+    for kind, figures in measured.get("groups", {}).items():
+        parts += [
+            f"By {kind}; the worst group is {figures['worst']}, {figures['worst_below_mean']:.4f} below the mean of "
+            f"the groups' balanced accuracies, {figures['mean']:.4f}:",
+            _table(
+                (kind, "pictures", "accuracy", "balanced accuracy", *error_names(labels)),
+                (
+                    (
+                        row["group"],
+                        row["pictures"],
+                        *(f"{row[key]:.3f}" for key in ("accuracy", "balanced_accuracy")),
+                        *("–" if recall is None else f"{1 - recall:.3f}" for recall in row["recall"].values()),
+                    )
+                    for row in figures["groups"]
+                ),
+            ),
+        ]
+    return parts
+
+
+def error_names(labels: Sequence[str]) -> list[str]:
+    """Names for the share of each class that is missed; of two classes, a missed one is called the other."""
+    if len(labels) == 2:
+        return [f"{label} called {other}" for label, other in zip(labels, reversed(labels), strict=True)]
+    return [f"{label} missed" for label in labels]
+
+
+def _framing(measured: dict[str, Any]) -> list[str]:
+    """A table of what other boxes cost, if that was measured."""
+    if "framing" not in measured:
+        return []
+    framing = measured["framing"]
+    return [
+        f"With the box shifted by {SHIFT:.0%} of its side, or scaled, balanced accuracy falls by "
+        f"{framing['mean_loss']:.4f} in the mean and by {framing['worst_loss']:.4f} at worst. "
+        "What the box takes in beyond the end of a picture is the picture's edge, repeated:",
+        _table(
+            ("box", "balanced accuracy", "loss"),
+            (
+                ("as it is", f"{measured['balanced_accuracy']:.4f}", ""),
+                *((row["box"], f"{row['balanced_accuracy']:.4f}", f"{row['loss']:.4f}") for row in framing["changes"]),
+            ),
+        ),
+    ]
 
 
 def _origin(card: dict[str, Any], heading: str) -> list[str]:

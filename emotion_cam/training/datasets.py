@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias, TypeVar
 
@@ -47,6 +47,7 @@ class FaceSet:
         labels: the classes.
         box: where a face detector's box lies in every picture.
         votes: float32, (pictures, classes), the share of human voters for each label, where these are known.
+        groups: by kind of group ("race", "age") a str array, (pictures,), of the group of every picture's person.
     """
 
     name: str
@@ -55,6 +56,7 @@ class FaceSet:
     labels: tuple[str, ...]
     box: Box
     votes: Targets | None = None
+    groups: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -62,7 +64,8 @@ class FaceSet:
     def take(self, rows: npt.NDArray[Any]) -> FaceSet:
         """The pictures of these rows (indices or a mask)."""
         votes = None if self.votes is None else self.votes[rows]
-        return replace(self, images=self.images[rows], targets=self.targets[rows], votes=votes)
+        groups = {kind: values[rows] for kind, values in self.groups.items()}
+        return replace(self, images=self.images[rows], targets=self.targets[rows], votes=votes, groups=groups)
 
     def extracted(self, size: tuple[int, int], margin: float) -> list[Image]:
         """The faces as a network of that input size and margin sees them."""
@@ -179,31 +182,46 @@ def _fairface(path: Path, split: str) -> FaceSet:
     """``fairface_label_{train,val}.csv`` (file, age, gender, race) and the pictures they name."""
     table = path / f"fairface_label_{'val' if split == 'test' else 'train'}.csv"
     with _opened(table) as lines:
-        rows = list(_rows(lines, table, ("file", "gender")))
+        rows = list(_rows(lines, table, ("file", "age", "gender", "race")))
     if split != "test":
         rows = _part(rows, split)
     genders = [_index(row["gender"], ("Male", "Female"), table) for row in rows]
     images = _read_all([path / row["file"] for row in rows])
-    return FaceSet(f"fairface {split}", images, _one_hot(genders, 2), GENDERS, _central(0.8))
+    groups = {kind: np.array([row[kind] for row in rows], np.str_) for kind in ("race", "age")}
+    return FaceSet(f"fairface {split}", images, _one_hot(genders, 2), GENDERS, _central(0.8), groups=groups)
 
 
 UTKFACE_YOUNGEST = 8
 """Below this age the gender labels are doubtful to the eye, and are left out."""
 
 
+_UTKFACE_RACES = {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "other"}
+
+
 def _utkface(path: Path, split: str) -> FaceSet:
     """Pictures named ``age_gender_race_….jpg`` (gender 0 man, 1 woman), children under 8 left out."""
     folder = path / "UTKFace" if (path / "UTKFace").is_dir() else path
-    files, genders = [], []
+    found: list[tuple[Path, int, str, str]] = []
     for file in sorted(folder.glob("*.jpg")):
-        age, gender = [*file.name.split("_"), ""][:2]
-        # A few file names of the official set lack a part; they say nothing, so they are passed over.
-        if age.isdigit() and gender in ("0", "1") and int(age) >= UTKFACE_YOUNGEST:
-            files.append(file)
-            genders.append(int(gender))
-    chosen = _part(list(zip(files, genders, strict=True)), split, ("validation", "test"))
-    images = _read_all([file for file, _ in chosen])
-    return FaceSet(f"utkface {split}", images, _one_hot([g for _, g in chosen], 2), GENDERS, _central(0.8))
+        age, gender, race = [*file.name.split("_"), "", ""][:3]
+        # A few file names of the official set lack a part; they are passed over.
+        if age.isdigit() and gender in ("0", "1") and race in _UTKFACE_RACES and int(age) >= UTKFACE_YOUNGEST:
+            found.append((file, int(gender), _UTKFACE_RACES[race], _age_group(int(age))))
+    found = _part(found, split, ("validation", "test"))
+    images = _read_all([file for file, *_ in found])
+    targets = _one_hot([gender for _, gender, *_ in found], 2)
+    groups = {
+        "race": np.array([race for *_, race, _ in found], np.str_),
+        "age": np.array([age for *_, age in found], np.str_),
+    }
+    return FaceSet(f"utkface {split}", images, targets, GENDERS, _central(0.8), groups=groups)
+
+
+def _age_group(age: int) -> str:
+    """The age in years as FairFace groups it."""
+    if age < 10:
+        return "0-2" if age < 3 else "3-9"
+    return "more than 70" if age >= 70 else f"{age // 10 * 10}-{age // 10 * 10 + 9}"
 
 
 # --- RAF-DB and folders -----------------------------------------------------------------------------------------

@@ -22,11 +22,14 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     assert f"Wrote {out}" in trained.stdout
 
     figures = tmp_path / "figures.json"
-    measured = emotion_cam("evaluate", out, "--data", data, "--json", figures, "--record")
+    measured = emotion_cam("evaluate", out, "--data", data, "--json", figures, "--framing", "--record")
     assert measured.exit_code == 0, measured.output
     (report,) = json.loads(figures.read_text())
     assert f"fer2013 test: accuracy {report['accuracy']:.4f}" in measured.stdout
     assert sum(map(sum, report["confusion"])) == report["pictures"] == 14
+    assert f"calibration error {report['calibration']['error']:.4f}" in measured.stdout
+    framing = report.pop("framing")
+    assert f"mean {framing['mean_loss']:.4f}, worst {framing['worst_loss']:.4f}" in measured.stdout
     assert f"{report['accuracy']:.4f}" in emotion_cam("info", out).stdout
 
     (out / "model.tflite").unlink()

@@ -60,23 +60,47 @@ def test_fairface(portrait: Image, tmp_path: Path) -> None:
         lines = ["file,age,gender,race"]
         for number, image in enumerate(part, start=1):
             write(image, tmp_path / name / f"{number}.jpg")
-            lines.append(f"{name}/{number}.jpg,20-29,{'Female' if number % 3 == 0 else 'Male'},Indian")
+            gender, race = "Male" if number % 3 else "Female", "Indian" if number % 2 else "Black"
+            lines.append(f"{name}/{number}.jpg,20-29,{gender},{race}")
         (tmp_path / f"fairface_label_{name}.csv").write_text("\n".join(lines) + "\n")
     train, validation, test = (load("fairface", tmp_path, split) for split in ("train", "validation", "test"))
     assert [len(faces) for faces in (train, validation, test)] == [38, 2, 5]
     assert test.targets.argmax(axis=1).tolist() == [0, 0, 1, 0, 0]
     assert (test.labels, test.box, test.images.shape) == (GENDERS, Box(8, 8, 72, 72), (5, 80, 80))
+    assert test.groups["race"].tolist() == ["Indian", "Black", "Indian", "Black", "Indian"]
+    assert test.take(np.array([1, 3])).groups["race"].tolist() == ["Black", "Black"]
+    assert set(test.groups["age"]) == {"20-29"}
     # The slice is the same every time, and no picture is in both.
     assert len(without_copies(train, [validation])) == 38
 
 
 def test_utkface_leaves_out_young_children_and_broken_names(portrait: Image, tmp_path: Path) -> None:
-    names = [f"{20 + number}_{number % 2}_0_1.jpg" for number in range(20)] + ["7_1_0_1.jpg", "61_3_2017.jpg", "x.jpg"]
+    names = [f"{20 + number}_{number % 2}_0_1.jpg" for number in range(20)] + [
+        "7_1_0_1.jpg",
+        "61_3_2017.jpg",
+        "39_1_2017.jpg",
+    ]
+    names.append("x.jpg")
     for image, name in zip(patches(portrait, len(names), 80), names, strict=True):
         write(image, tmp_path / "UTKFace" / name)
     sets = {split: load("utkface", tmp_path, split) for split in ("train", "validation", "test")}
     assert {split: len(faces) for split, faces in sets.items()} == {"train": 18, "validation": 1, "test": 1}
     assert sets["train"].targets.sum(axis=0).tolist() == [9, 9]
+
+
+def test_utkface_tells_race_and_age_like_fairface(portrait: Image, tmp_path: Path) -> None:
+    names = ["8_0_0_1.jpg", "9_0_1_1.jpg", "10_1_2_1.jpg", "69_1_3_1.jpg", "70_0_4_1.jpg"]
+    for image, name in zip(patches(portrait, 5, 80), names, strict=True):
+        for copy in range(20):  # every twentieth is for the test split
+            write(image, tmp_path / name.replace(".jpg", f"_{copy:02}.jpg"))
+    test = load("utkface", tmp_path, "test")
+    assert set(zip(test.groups["race"], test.groups["age"], strict=True)) == {
+        ("White", "3-9"),
+        ("Black", "3-9"),
+        ("Asian", "10-19"),
+        ("Indian", "60-69"),
+        ("other", "more than 70"),
+    }
 
 
 def test_rafdb_labels_become_ours(portrait: Image, tmp_path: Path) -> None:
@@ -130,10 +154,14 @@ def test_fer2013_reads_class_folders_too(portrait: Image, tmp_path: Path) -> Non
         ("fairface", lambda folder: None, "fairface_label_val.csv is not there"),
         (
             "fairface",
-            lambda folder: (folder / "fairface_label_val.csv").write_text("file,gender\nval/1.jpg,Male\n"),
+            lambda folder: (folder / "fairface_label_val.csv").write_text("file,age,gender,race\nval/1.jpg,1,Male,x\n"),
             "missing or no picture",
         ),
-        ("fairface", lambda folder: (folder / "fairface_label_val.csv").write_text("file,gender\nx,?\n"), "“.”"),
+        (
+            "fairface",
+            lambda folder: (folder / "fairface_label_val.csv").write_text("file,age,gender,race\nx,1,?,x\n"),
+            "“.”",
+        ),
         ("rafdb", lambda folder: None, "no picture"),
         ("utkface", lambda folder: None, "no picture"),
         ("folder", lambda folder: (folder / "train").mkdir(), "not there"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from emotion_cam.classify import Classifier, ModelCard, shipped_models
 from emotion_cam.errors import DatasetError, ModelError, TrainingError
 from emotion_cam.training import card
 from emotion_cam.training.datasets import GENDERS, load
-from emotion_cam.training.evaluate import Report, evaluate
+from emotion_cam.training.evaluate import Report, evaluate, reframed
 from emotion_cam.training.export import export
 from emotion_cam.training.train import Recipe, train
+from emotion_cam.types import Box
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +175,64 @@ def test_figures_are_those_of_the_counts() -> None:
     assert (woman["precision"], woman["recall"], woman["f1"]) == pytest.approx((0.5, 0.5, 0.5))
 
 
+def test_groups_have_figures_of_their_own() -> None:
+    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]], np.float32)
+    groups = {"race": np.array(["a", "a", "b", "b", "b", "c"])}
+    report = Report("some test", "litert", GENDERS, np.array([0, 0, 0, 1, 1, 0]), scores, groups)
+    figures = report.as_dict()["groups"]["race"]
+    assert figures["groups"] == [
+        {"group": "a", "pictures": 2, "accuracy": 1, "balanced_accuracy": 1, "recall": {"man": 1, "woman": None}},
+        {
+            "group": "b",
+            "pictures": 3,
+            "accuracy": round(1 / 3, 4),
+            "balanced_accuracy": 0.25,
+            "recall": {"man": 0, "woman": 0.5},
+        },
+        {"group": "c", "pictures": 1, "accuracy": 0, "balanced_accuracy": 0, "recall": {"man": 0, "woman": None}},
+    ]
+    assert (figures["worst"], figures["mean"], figures["worst_below_mean"]) == ("c", 0.4167, 0.4167)
+    assert "groups" not in replace(report, groups={}).as_dict()
+
+
+def test_boxes_are_reframed_by_what_is_said() -> None:
+    assert reframed(Box(10, 20, 50, 60)) == {
+        "left": Box(7, 20, 47, 60),
+        "right": Box(13, 20, 53, 60),
+        "up": Box(10, 17, 50, 57),
+        "down": Box(10, 23, 50, 63),
+        "× 0.85": Box(13, 23, 47, 57),
+        "× 1.15": Box(7, 17, 53, 63),
+    }
+
+
+def test_framing_is_measured_by_moving_the_box(model: Path, fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "test")
+    report = evaluate(model, faces, framing=True)
+    for name, box in reframed(faces.box).items():
+        assert report.framing[name] == evaluate(model, replace(faces, box=box)).balanced_accuracy
+    figures = replace(report, framing={"left": report.balanced_accuracy - 0.1, "right": report.balanced_accuracy})
+    assert figures.as_dict()["framing"]["mean_loss"] == pytest.approx(0.05)
+    assert figures.as_dict()["framing"]["worst_loss"] == pytest.approx(0.1)
+
+
+def test_the_card_tells_groups_and_framing(model: Path, fer2013: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    faces = load("fer2013", fer2013, "test")
+    races = np.array(["Black", "White"])[np.arange(14) % 2]
+    report = evaluate(folder, replace(faces, groups={"race": races}), framing=True)
+    card.record(folder, report)
+    readme, facts = (folder / "README.md").read_text(), report.as_dict()
+    groups, framing = facts["groups"]["race"], facts["framing"]
+    assert f"the worst group is {groups['worst']}, {groups['worst_below_mean']:.4f} below the mean" in readme
+    for row in groups["groups"]:
+        assert f"| {row['group']} | 7 | {row['accuracy']:.3f} | {row['balanced_accuracy']:.3f} |" in readme
+    for row in framing["changes"]:
+        assert f"| {row['box']} | {row['balanced_accuracy']:.4f} | {row['loss']:.4f} |" in readme
+    assert f"{framing['mean_loss']:.4f} in the mean and by {framing['worst_loss']:.4f} at worst" in readme
+    assert card.error_names(GENDERS) == ["man called woman", "woman called man"]
+
+
 def test_a_recorded_figure_replaces_the_one_before(model: Path, fer2013: Path, tmp_path: Path) -> None:
     report = evaluate(model, load("fer2013", fer2013, "test"))
     for _ in range(2):
@@ -193,8 +253,6 @@ def test_labels_must_fit(model: Path, fer2013: Path) -> None:
 
 
 def test_export_refuses_a_network_that_it_cannot_prove_equal(model: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(model, tmp_path / "model"))
     before = (folder / "model.tflite").read_bytes()
     network = keras.models.load_model(folder / "model.keras")
@@ -208,8 +266,6 @@ def test_export_refuses_a_network_that_it_cannot_prove_equal(model: Path, tmp_pa
 
 
 def test_export_writes_scores_and_the_class_activation_map(model: Path, fer2013: Path, tmp_path: Path) -> None:
-    import shutil
-
     from ai_edge_litert.interpreter import Interpreter
 
     folder = Path(shutil.copytree(model, tmp_path / "model"))
