@@ -47,7 +47,8 @@ class FaceSet:
         labels: the classes.
         box: where a face detector's box lies in every picture.
         votes: float32, (pictures, classes), the share of human voters for each label, where these are known.
-        groups: by kind of group ("race", "age") a str array, (pictures,), of the group of every picture's person.
+        groups: by kind of group ("race", "age") a str array, (pictures,), of the group of every picture's person;
+            "" where it is not known.
     """
 
     name: str
@@ -204,9 +205,9 @@ def _utkface(path: Path, split: str) -> FaceSet:
     found: list[tuple[Path, int, str, str]] = []
     for file in sorted(folder.glob("*.jpg")):
         age, gender, race = [*file.name.split("_"), "", ""][:3]
-        # A few file names of the official set lack a part; they are passed over.
-        if age.isdigit() and gender in ("0", "1") and race in _UTKFACE_RACES and int(age) >= UTKFACE_YOUNGEST:
-            found.append((file, int(gender), _UTKFACE_RACES[race], _age_group(int(age))))
+        # A few file names of the official set lack the gender; they say nothing, so they are passed over.
+        if age.isdigit() and gender in ("0", "1") and int(age) >= UTKFACE_YOUNGEST:
+            found.append((file, int(gender), _UTKFACE_RACES.get(race, ""), _age_group(int(age))))
     found = _part(found, split, ("validation", "test"))
     images = _read_all([file for file, *_ in found])
     targets = _one_hot([gender for _, gender, *_ in found], 2)

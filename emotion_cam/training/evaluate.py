@@ -37,7 +37,8 @@ class Report:
         labels: the classes.
         truth: int, (pictures,), the index of the true class.
         scores: float32, (pictures, classes), softmax.
-        groups: by kind of group ("race", "age") a str array, (pictures,): to which group each picture belongs.
+        groups: by kind of group ("race", "age") a str array, (pictures,): to which group each picture belongs, "" where
+            that is not known.
         framing: by what was done to the box, the balanced accuracy that was left; empty if this was not measured.
     """
 
@@ -86,7 +87,7 @@ class Report:
         of each class that was recognised, None where the group has no picture of it.
         """
         return {
-            kind: [{"group": str(group), **self._of(values == group)} for group in np.unique(values)]
+            kind: [{"group": str(group), **self._of(values == group)} for group in np.unique(values) if group]
             for kind, values in self.groups.items()
         }
 
