@@ -536,11 +536,16 @@ def export(
         list[str],
         typer.Option(
             "--data",
-            help="Faces to compare the two files on, as in fer2013=data/fer2013. May be repeated.",
+            help="Faces to compare the two files on (the validation split), as in fer2013=data/fer2013. May be "
+            "repeated.",
             metavar="NAME=PATH",
             show_default=False,
         ),
     ],
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="First fold into the weights the temperature that suits these faces best."),
+    ] = False,
 ) -> None:
     """Write model.tflite from a folder's model.keras, after a check that both say the same of real faces."""
     named = _named(data)
@@ -552,7 +557,11 @@ def export(
         card = ModelCard.load(model)
         sets = [datasets.load(name, Path(path), "validation") for name, path in named]
         faces = [face for chosen in sets for face in chosen.extracted(card.size, card.margin)]
-        difference = exporting.export(model, faces)
+        if calibrate:
+            temperature, difference = exporting.calibrate(model, sets)
+            _out.print(f"Divided the logits by the temperature {temperature:.3f}; evaluate --record measures it anew")
+        else:
+            difference = exporting.export(model, faces)
         _out.print(f"Wrote {_plain(str(model / 'model.tflite'))}: equal to model.keras within {difference:.1e}")
         _out.print(f"on {len(faces)} faces of {', '.join(chosen.name for chosen in sets)}")
 

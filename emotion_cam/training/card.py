@@ -28,6 +28,18 @@ def record(folder: Path, report: Report) -> None:
     write(folder, card)
 
 
+def record_temperature(folder: Path, temperature: float, data: Sequence[str]) -> None:
+    """Put into the card that the logits were divided by a temperature; calibration has to be measured anew."""
+    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    training = card.setdefault("training", {})
+    training["temperature"] = round(training.get("temperature", 1.0) * temperature, 4)
+    training["temperature_data"] = ", ".join(data)
+    for measured in card.get("measured", []):
+        measured.pop("calibration", None)
+        (folder / _plot_name("reliability", measured["data"])).unlink(missing_ok=True)
+    write(folder, card)
+
+
 def _plot_name(kind: str, data: str) -> str:
     return f"{kind}-{data.replace(' ', '-')}.png"
 

@@ -12,6 +12,10 @@ import numpy as np
 
 from emotion_cam.classify import Classifier, ModelCard
 from emotion_cam.errors import MissingExtraError, ModelError
+from emotion_cam.training.calibration import best_temperature
+from emotion_cam.training.card import record_temperature
+from emotion_cam.training.datasets import FaceSet
+from emotion_cam.training.evaluate import evaluate
 from emotion_cam.types import Image
 
 TOLERANCE = 1e-4
@@ -54,14 +58,61 @@ def export(folder: Path, faces: Sequence[Image]) -> float:
     return difference
 
 
+def calibrate(folder: Path, sets: Sequence[FaceSet]) -> tuple[float, float]:
+    """Divide the network's logits by the temperature that suits these pictures best, and export it again.
+
+    The temperature goes into the weights of the last convolution, after which come global average pooling and
+    softmax alone, so this is exact: the run-time needs to know nothing of it, and the most likely label stays.
+    model.json keeps the temperature and the data it was found on; what was measured of calibration before leaves it.
+
+    Args:
+        folder: a model folder with model.json and model.keras; both files of the network are replaced, or neither.
+        sets: validation splits, with the model's labels; where targets are distributions, the likeliest label counts.
+
+    Returns:
+        The temperature, above 1 if the model was too sure, and the runtimes' largest difference, as ``export``.
+
+    Raises:
+        ModelError: as ``export``.
+        DatasetError: a data set's labels are not the model's.
+        MissingExtraError: as ``export``.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
+    """
+    reports = [evaluate(folder, faces, runtime="keras") for faces in sets]
+    temperature = best_temperature(
+        np.concatenate([report.scores for report in reports]), np.concatenate([report.truth for report in reports])
+    )
+    model = keras.models.load_model(folder / "model.keras", compile=False)
+    last = _class_map(model)
+    last.set_weights([weights / temperature for weights in last.get_weights()])
+    card = ModelCard.load(folder)
+    with tempfile.TemporaryDirectory() as place:
+        trial = Path(place)
+        shutil.copy(folder / "model.json", trial / "model.json")
+        model.save(trial / "model.keras")
+        difference = export(trial, [face for faces in sets for face in faces.extracted(card.size, card.margin)])
+        networks = [folder / name for name in ("model.keras", "model.tflite")]
+        for file in networks:
+            shutil.copy(trial / file.name, file.with_name(file.name + ".new"))
+        for file in networks:
+            file.with_name(file.name + ".new").replace(file)
+    record_temperature(folder, temperature, [faces.name for faces in sets])
+    return temperature, difference
+
+
+def _class_map(model: keras.Model) -> keras.layers.Layer:
+    if "class_map" not in {layer.name for layer in model.layers}:
+        raise ModelError("The Keras model has no layer “class_map”, the class activation map that becomes the logits.")
+    return model.get_layer("class_map")
+
+
 def _converted(model: keras.Model) -> bytes:
     try:
         import tensorflow as tf
     except ImportError:
         raise MissingExtraError("This command", "train") from None
-    if "class_map" not in {layer.name for layer in model.layers}:
-        raise ModelError("The Keras model has no layer “class_map” to show as class activation map.")
-    both = keras.Model(model.inputs, [model.outputs[0], model.get_layer("class_map").output], name=model.name)
+    both = keras.Model(model.inputs, [model.outputs[0], _class_map(model).output], name=model.name)
     with tempfile.TemporaryDirectory() as saved:
         both.export(saved, format="tf_saved_model", verbose=False)
         converted: bytes = tf.lite.TFLiteConverter.from_saved_model(saved).convert()

@@ -39,6 +39,11 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     assert emotion_cam("evaluate", out, "--data", data, "--json", again).exit_code == 0
     assert json.loads(again.read_text()) == [report]
 
+    calibrated = emotion_cam("export", out, "--data", data, "--calibrate")
+    assert calibrated.exit_code == 0, calibrated.output
+    assert "by the temperature" in calibrated.stdout
+    assert json.loads((out / "model.json").read_text())["training"]["temperature"] > 0
+
     unwritable = emotion_cam("evaluate", out, "--data", data, "--json", tmp_path / "nowhere" / "figures.json")
     assert (unwritable.exit_code, unwritable.stderr.count("\n")) == (1, 1)
 

@@ -17,7 +17,7 @@ from emotion_cam.errors import DatasetError, ModelError, TrainingError
 from emotion_cam.training import card
 from emotion_cam.training.datasets import GENDERS, load
 from emotion_cam.training.evaluate import Report, evaluate, reframed
-from emotion_cam.training.export import export
+from emotion_cam.training.export import calibrate, export
 from emotion_cam.training.train import Recipe, train
 from emotion_cam.types import Box
 
@@ -176,9 +176,9 @@ def test_figures_are_those_of_the_counts() -> None:
 
 
 def test_groups_have_figures_of_their_own() -> None:
-    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]], np.float32)
-    groups = {"race": np.array(["a", "a", "b", "b", "b", "c"])}
-    report = Report("some test", "litert", GENDERS, np.array([0, 0, 0, 1, 1, 0]), scores, groups)
+    scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9], [0.5, 0.5]], np.float32)
+    groups = {"race": np.array(["a", "a", "b", "b", "b", "c", ""])}
+    report = Report("some test", "litert", GENDERS, np.array([0, 0, 0, 1, 1, 0, 1]), scores, groups)
     figures = report.as_dict()["groups"]["race"]
     assert figures["groups"] == [
         {"group": "a", "pictures": 2, "accuracy": 1, "balanced_accuracy": 1, "recall": {"man": 1, "woman": None}},
@@ -275,6 +275,51 @@ def test_export_writes_scores_and_the_class_activation_map(model: Path, fer2013:
     outputs = Interpreter(str(folder / "model.tflite")).get_output_details()
     assert sorted(tuple(output["shape_signature"]) for output in outputs) == [(-1, 3, 3, 7), (-1, 7)]
     assert Classifier(folder)(faces).shape == (14, 7)
+
+
+def test_calibration_makes_the_truth_likelier_and_changes_no_label(model: Path, fer2013: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    network = keras.models.load_model(folder / "model.keras")
+    last = network.get_layer("class_map")
+    last.set_weights([30 * weights for weights in last.get_weights()])  # far too sure
+    network.save(folder / "model.keras")
+    validation, test = load("fer2013", fer2013, "validation"), load("fer2013", fer2013, "test")
+    before = evaluate(folder, test, runtime="keras")
+
+    def surprise() -> float:
+        report = evaluate(folder, validation, runtime="keras")
+        return -float(np.log(report.scores[np.arange(14), report.truth]).mean())
+
+    surprise_before = surprise()
+    temperature, difference = calibrate(folder, [validation])
+    assert temperature > 2
+    assert surprise() < surprise_before
+    assert difference < 1e-4
+    for runtime in ("litert", "keras"):
+        after = evaluate(folder, test, runtime=runtime)
+        assert np.array_equal(after.predicted, before.predicted)
+        powers = before.scores.astype(np.float64) ** (1 / temperature)
+        assert after.scores == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-3)
+
+    facts = json.loads((folder / "model.json").read_text())
+    assert facts["training"]["temperature"] == pytest.approx(temperature, abs=1e-4)
+    assert facts["training"]["temperature_data"] == "fer2013 validation"
+    assert facts["measured"][0]["accuracy"] > 0
+    assert "calibration" not in facts["measured"][0]
+    assert not list(folder.glob("reliability*"))
+    # A second time there is nothing left to do.
+    assert calibrate(folder, [validation])[0] == pytest.approx(1, abs=1e-2)
+
+
+def test_calibration_that_cannot_be_exported_changes_nothing(
+    model: Path, fer2013: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    monkeypatch.setattr("emotion_cam.training.export.TOLERANCE", -1)
+    with pytest.raises(ModelError, match="nothing was written"):
+        calibrate(folder, [load("fer2013", fer2013, "validation")])
+    assert {file: file.read_bytes() for file in folder.iterdir()} == before
 
 
 def test_export_needs_the_keras_file(emotion_model: Path) -> None:
