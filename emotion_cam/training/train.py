@@ -30,6 +30,7 @@ class Recipe:
         task: what the network tells ("emotion", "gender", …); the name under which people see it.
         data: (name, path) of every data set.
         network: a name in NETWORKS.
+        residual, separable, middle_activation: variants of Mini-Xception for experiments, see mini_xception.
         size: side of the network's input, in pixels.
         margin: what to add to the detector's box on every side, as a share of its side.
         epochs: how long at most; with the cosine schedule the learning rate reaches 0 at their end.
@@ -50,6 +51,9 @@ class Recipe:
     task: str
     data: tuple[tuple[str, str], ...]
     network: str = "mini_xception"
+    residual: bool = True
+    separable: bool = True
+    middle_activation: bool = False
     size: int = 48
     margin: float = 0.0
     epochs: int = 60
@@ -75,6 +79,8 @@ class Recipe:
         ):
             if value not in known:
                 raise TrainingError(f"There is no {what} “{value}”; there are {', '.join(known)}.")
+        if self.middle_activation and not self.separable:
+            raise TrainingError("An activation in the middle needs separable convolutions; plain ones have no middle.")
         if not self.data:
             raise TrainingError("There is nothing to train on; give a data set, as in --data fer2013=PATH.")
         if self.epochs < 1 or self.batch_size < 1:
@@ -146,8 +152,10 @@ def _work_folder(recipe: Recipe, out: Path, resume: bool) -> Path:
     if resume:
         if not written.exists():
             raise TrainingError(f"There is no stopped run in {work}; start it without --resume.")
-        before, now = json.loads(written.read_text()), json.loads(json.dumps(asdict(recipe)))
-        changed = [key for key, value in now.items() if before.get(key) != value]
+        # A run that an older version started lacks the newer fields, which were then as they are by default.
+        before = _plain(Recipe(task="", data=())) | json.loads(written.read_text())
+        now = _plain(recipe)
+        changed = [key for key, value in now.items() if before[key] != value]
         if changed:
             raise TrainingError(f"The stopped run in {work} had another {', '.join(changed)}; resume it as it was.")
         return work
@@ -159,6 +167,12 @@ def _work_folder(recipe: Recipe, out: Path, resume: bool) -> Path:
     except OSError as error:
         raise TrainingError(f"{work} cannot be written: {error.strerror}.") from error
     return work
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as it comes back from JSON."""
+    written: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return written
 
 
 def _load_sets(recipe: Recipe) -> tuple[list[FaceSet], list[FaceSet]]:
@@ -176,7 +190,14 @@ def _load_sets(recipe: Recipe) -> tuple[list[FaceSet], list[FaceSet]]:
 
 
 def _new_model(recipe: Recipe, num_classes: int) -> keras.Model:
-    model = NETWORKS[recipe.network]((recipe.size, recipe.size, 1), num_classes, l2=recipe.l2)
+    model = NETWORKS[recipe.network](
+        (recipe.size, recipe.size, 1),
+        num_classes,
+        l2=recipe.l2,
+        residual=recipe.residual,
+        separable=recipe.separable,
+        middle_activation=recipe.middle_activation,
+    )
     if recipe.init:
         try:
             model.set_weights(keras.models.load_model(Path(recipe.init) / "model.keras", compile=False).get_weights())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,59 @@ def test_mini_xception_has_the_published_shapes() -> None:
         "scores": (7,),
     }
     assert {name: model.get_layer(name).output.shape[1:] for name in shapes} == shapes
+
+
+def test_the_shipped_weights_fit_the_default_network_layer_by_layer() -> None:
+    import keras
+
+    from emotion_cam.classify import ModelCard, shipped_models
+
+    for folder in shipped_models().values():
+        card = ModelCard.load(folder)
+        shipped = keras.models.load_model(Path(folder) / "model.keras", compile=False)
+        network = mini_xception((*card.size, 1), len(card.labels))
+        assert [layer.name for layer in network.layers] == [layer.name for layer in shipped.layers]
+        network.set_weights(shipped.get_weights())
+        face = np.random.default_rng(0).uniform(0, 255, (1, *card.size, 1)).astype(np.float32)
+        assert np.array_equal(np.asarray(network(face)), np.asarray(shipped(face)))
+
+
+def kinds(model: object) -> list[str]:
+    return [type(layer).__name__ for layer in model.layers]  # type: ignore[attr-defined]
+
+
+def test_without_shortcuts_only_the_shortcuts_are_gone() -> None:
+    whole, bare = mini_xception((48, 48, 1), 7), mini_xception((48, 48, 1), 7, residual=False)
+    names = {layer.name for layer in whole.layers if "shortcut" not in layer.name and not layer.name.endswith("_add")}
+    assert {layer.name for layer in bare.layers} == names
+    shortcuts = sum(a * b + 4 * b for a, b in ((8, 16), (16, 32), (32, 64), (64, 128)))
+    assert bare.count_params() == 58_423 - shortcuts
+
+
+def test_plain_convolutions_take_the_place_of_separable_ones() -> None:
+    plain = mini_xception((48, 48, 1), 7, separable=False)
+    assert "SeparableConv2D" not in kinds(plain)
+    steps = [(8, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128)]
+    assert plain.count_params() == 58_423 + sum(9 * a * b - (9 * a + a * b) for a, b in steps)
+
+
+def test_a_middle_activation_adds_a_relu_and_no_parameter() -> None:
+    default, middle = mini_xception((48, 48, 1), 7), mini_xception((48, 48, 1), 7, middle_activation=True)
+    assert middle.count_params() == default.count_params()
+    assert kinds(middle).count("ReLU") == kinds(default).count("ReLU") + 8
+    name = "block1_sepconv1"
+    assert middle.get_layer(f"{name}_middle_relu").output is middle.get_layer(f"{name}_pointwise").input
+    # Where the depthwise outputs are positive, the ReLU changes nothing.
+    weights = [np.abs(w) if w.ndim == 4 else w for w in default.get_weights()]
+    default.set_weights(weights)
+    middle.set_weights(weights)
+    face = np.full((1, 48, 48, 1), 255, np.float32)
+    assert np.asarray(middle(face)) == pytest.approx(np.asarray(default(face)), abs=1e-5)
+
+
+def test_a_plain_convolution_has_no_middle() -> None:
+    with pytest.raises(ValueError, match="no middle"):
+        mini_xception((48, 48, 1), 7, separable=False, middle_activation=True)
 
 
 def test_scaling_is_inside_the_network() -> None:

@@ -96,6 +96,12 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(model: Path, recipe
         train(recipe, out)
     with pytest.raises(TrainingError, match="another epochs"):
         train(replace(recipe, epochs=9), out, resume=True)
+    # As a run looks that was started before networks had variants.
+    written = out.with_name("emotion.training") / "recipe.json"
+    older = {key: value for key, value in json.loads(written.read_text()).items() if key != "residual"}
+    written.write_text(json.dumps(older))
+    with pytest.raises(TrainingError, match="another residual"):
+        train(replace(recipe, residual=False), out, resume=True)
     train(recipe, out, resume=True)
     assert not out.with_name("emotion.training").exists()
 
@@ -133,6 +139,7 @@ def test_it_can_learn(recipe: Recipe, tmp_path: Path, fer2013: Path) -> None:
         ({"augmentation": "wild"}, "no augmentation"),
         ({"data": ()}, "nothing to train on"),
         ({"epochs": 0}, "at least one epoch"),
+        ({"separable": False, "middle_activation": True}, "no middle"),
     ],
 )
 def test_a_recipe_without_sense_is_told(recipe: Recipe, tmp_path: Path, changes: dict[str, object], told: str) -> None:
