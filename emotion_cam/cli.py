@@ -407,6 +407,9 @@ def train(
     votes: Annotated[float, typer.Option(help="Share of FER+'s votes in FER2013's targets.")] = 0.0,
     balance: Annotated[float, typer.Option(help="Weight of rare classes: 0 none, 1 as much as common ones.")] = 0.0,
     augmentation: Annotated[str, typer.Option(help="none, gentle or strong.")] = "gentle",
+    average: Annotated[
+        float, typer.Option(help="Average the weights over about so many epochs; 0: do not.", metavar="EPOCHS")
+    ] = 0.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better one; 0: never.")] = 0,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     init: Annotated[
@@ -440,6 +443,7 @@ def train(
             votes=votes,
             balance=balance,
             augmentation=augmentation,
+            average=average,
             patience=patience,
             seed=seed,
             init=init,

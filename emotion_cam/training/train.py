@@ -43,6 +43,8 @@ class Recipe:
         votes: share of the human votes in the targets, where a data set has them (FER+).
         balance: weights classes by their inverse frequency to this power; 0 weights none, 1 evens them out.
         augmentation: a name in AUGMENTATIONS.
+        average: epochs over which weights are averaged, exponentially, for validation and for the model that is
+            written (Polyak and Juditsky 1992; batch normalisation's statistics stay those of training); 0 for none.
         patience: epochs without a better validation accuracy after which to stop; 0 to go on to the end.
         seed: of the weights, the order and the augmentation.
         init: a model folder whose weights to start from, instead of random ones; "" for none.
@@ -66,6 +68,7 @@ class Recipe:
     votes: float = 0.0
     balance: float = 0.0
     augmentation: str = "gentle"
+    average: float = 0.0
     patience: int = 0
     seed: int = 0
     init: str = ""
@@ -85,6 +88,8 @@ class Recipe:
             raise TrainingError("There is nothing to train on; give a data set, as in --data fer2013=PATH.")
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("A run needs at least one epoch and one picture a batch.")
+        if self.average < 0:
+            raise TrainingError("Weights can be averaged over no fewer than 0 epochs.")
         if self.init:
             ModelCard.load(Path(self.init))
 
@@ -130,6 +135,8 @@ def train(
     validation = Batches(validation_sets, size, margin=recipe.margin, batch_size=256)
     if done:
         model = keras.models.load_model(work / "last.keras")
+        if recipe.average:
+            _take_averages_out(model)
     else:
         model = _new_model(recipe, len(train_sets[0].labels))
         _compile(model, recipe, steps=len(batches))
@@ -216,11 +223,25 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
             warmup_steps=steps,
         )
     model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **_averaging(recipe, steps)),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         jit_compile=keras.backend.backend() == "jax",  # TensorFlow's compiled depthwise convolutions are slower
     )
+
+
+def _averaging(recipe: Recipe, steps: int) -> dict[str, Any]:
+    """What the optimizer must know to average weights over so many epochs of so many steps."""
+    if not recipe.average:
+        return {}
+    return {"use_ema": True, "ema_momentum": max(0.0, 1 - 1 / (recipe.average * steps))}
+
+
+def _take_averages_out(model: keras.Model) -> None:
+    """Put the weights to be trained back in the place of the averages, with which a model is saved."""
+    swap = keras.callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    swap.on_test_begin()  # swaps the two
 
 
 def _callbacks(recipe: Recipe, work: Path, done: list[dict[str, float]]) -> list[keras.callbacks.Callback]:
@@ -233,6 +254,9 @@ def _callbacks(recipe: Recipe, work: Path, done: list[dict[str, float]]) -> list
     ]
     if recipe.schedule == "plateau":
         callbacks.insert(0, keras.callbacks.ReduceLROnPlateau(factor=1 / 3, patience=5, min_lr=1e-6))
+    if recipe.average:
+        # First, so that what follows saves the averages; validation sees them in any case.
+        callbacks.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if recipe.patience:
         callbacks.append(keras.callbacks.EarlyStopping("val_accuracy", patience=recipe.patience))
     return callbacks

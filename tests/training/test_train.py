@@ -40,6 +40,11 @@ def model(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(recipe, tmp_path_factory.mktemp("models") / "emotion", command="emotion-cam train …")
 
 
+def read_history(folder: Path) -> list[dict[str, float]]:
+    with (folder / "history.csv").open(newline="") as lines:
+        return [{key: float(value) for key, value in epoch.items()} for epoch in csv.DictReader(lines)]
+
+
 class StopAfter(keras.callbacks.Callback):  # type: ignore[misc]
     """Pulls the plug in the first batch after so many epochs."""
 
@@ -70,11 +75,10 @@ def test_a_run_writes_a_folder_that_explains_itself(model: Path, recipe: Recipe)
     assert facts["training"]["command"] == "emotion-cam train …"
     # One training picture is a copy of a test picture.
     assert (facts["data"][0]["train"], facts["data"][0]["validation"]) == (55, 14)
-    with (model / "history.csv").open(newline="") as lines:
-        history = list(csv.DictReader(lines))
+    history = read_history(model)
     assert len(history) == recipe.epochs
     # The figure that chose the epoch is the one that the shipped file gives through the run-time's classifier.
-    best = max(float(epoch["val_accuracy"]) for epoch in history)
+    best = max(epoch["val_accuracy"] for epoch in history)
     assert facts["measured"][0]["accuracy"] == pytest.approx(best, abs=1e-4)
     readme = (model / "README.md").read_text()
     assert f"| fer2013 validation | 14 | {facts['measured'][0]['accuracy']:.4f} |" in readme
@@ -105,11 +109,48 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(model: Path, recipe
     train(recipe, out, resume=True)
     assert not out.with_name("emotion.training").exists()
 
-    def losses(folder: Path) -> list[float]:
-        with (folder / "history.csv").open(newline="") as lines:
-            return [float(epoch["loss"]) for epoch in csv.DictReader(lines)]
+    losses = [[epoch["loss"] for epoch in read_history(folder)] for folder in (out, model)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
-    assert losses(out) == pytest.approx(losses(model), rel=1e-3)
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the class map's weights after every batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[np.ndarray] = []
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        self.seen.append(self.model.get_layer("class_map").get_weights()[0])
+
+
+def test_validation_and_the_model_have_averaged_weights(recipe: Recipe, tmp_path: Path, fer2013: Path) -> None:
+    watch = Watch()
+    out = train(replace(recipe, epochs=1, average=0.5), tmp_path / "emotion", callbacks=[watch])
+    assert len(watch.seen) == 4
+    average = watch.seen[0]
+    for weights in watch.seen[1:]:
+        average = average / 2 + weights / 2  # half an epoch is two steps
+    network = keras.models.load_model(out / "model.keras", compile=False)
+    assert network.get_layer("class_map").get_weights()[0] == pytest.approx(average, abs=1e-5)
+    assert np.abs(watch.seen[-1] - average).max() > 1e-3
+
+    report = evaluate(out, load("fer2013", fer2013, "validation"), runtime="keras")
+    (epoch,) = read_history(out)
+    assert epoch["val_accuracy"] == pytest.approx(report.accuracy, abs=1e-4)
+    likelihoods = report.scores[np.arange(14), report.truth]
+    assert epoch["val_loss"] == pytest.approx(-np.log(likelihoods).mean(), rel=1e-3)
+
+
+def test_a_stopped_run_with_averages_goes_on_as_if_it_had_not_been_stopped(recipe: Recipe, tmp_path: Path) -> None:
+    averaging = replace(recipe, average=1.0)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train(averaging, whole)
+    with pytest.raises(KeyboardInterrupt):
+        train(averaging, stopped, callbacks=[StopAfter(1)])
+    train(averaging, stopped, resume=True)
+    for one, other in zip(read_history(whole), read_history(stopped), strict=True):
+        assert other == pytest.approx(one, rel=1e-3)
 
 
 def test_an_older_model_stays_until_the_new_one_is_complete(recipe: Recipe, tmp_path: Path) -> None:
@@ -140,6 +181,7 @@ def test_it_can_learn(recipe: Recipe, tmp_path: Path, fer2013: Path) -> None:
         ({"data": ()}, "nothing to train on"),
         ({"epochs": 0}, "at least one epoch"),
         ({"separable": False, "middle_activation": True}, "no middle"),
+        ({"average": -1}, "no fewer than 0"),
     ],
 )
 def test_a_recipe_without_sense_is_told(recipe: Recipe, tmp_path: Path, changes: dict[str, object], told: str) -> None:
