@@ -407,6 +407,16 @@ def train(
     votes: Annotated[float, typer.Option(help="Share of FER+'s votes in FER2013's targets.")] = 0.0,
     balance: Annotated[float, typer.Option(help="Weight of rare classes: 0 none, 1 as much as common ones.")] = 0.0,
     augmentation: Annotated[str, typer.Option(help="none, gentle or strong.")] = "gentle",
+    mixup: Annotated[float, typer.Option(help="Mix pairs of pictures by Beta(MIXUP, MIXUP); 0: do not.")] = 0.0,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Learn this model's scores beside the labels. May be repeated.",
+            metavar="MODEL",
+            show_default="none",
+        ),
+    ] = None,
+    teacher_share: Annotated[float, typer.Option(help="Share of the teachers' scores in the targets.")] = 0.5,
     average: Annotated[
         float, typer.Option(help="Average the weights over about so many epochs; 0: do not.", metavar="EPOCHS")
     ] = 0.0,
@@ -443,6 +453,9 @@ def train(
             votes=votes,
             balance=balance,
             augmentation=augmentation,
+            mixup=mixup,
+            teachers=tuple(teacher or ()),
+            teacher_share=teacher_share,
             average=average,
             patience=patience,
             seed=seed,

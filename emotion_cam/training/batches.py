@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import keras
@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.preprocess import extract_face
-from emotion_cam.training.datasets import FaceSet
-from emotion_cam.types import Box, Image
+from emotion_cam.training.datasets import FaceSet, Targets
+from emotion_cam.types import Box, Image, Scores
+
+Teacher: TypeAlias = Callable[[npt.NDArray[np.float32]], Scores]
+"""Faces as float32 in [0, 255], (faces, height, width, 1) → softmax scores, (faces, classes)."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,20 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     Faces are float32 in [0, 255], (batch, height, width, 1); targets float32, (batch, classes); weights float32,
     (batch,): 1, or with ``balance`` above 0 the inverse of the class's frequency to that power.
+
+    Args:
+        sets: the pictures, with the same labels.
+        size: (height, width) of the network's input.
+        margin: what to add to the box on every side, as a share of its side.
+        batch_size: faces a batch.
+        augmentation: how much they vary; None for pictures as they are, in their order.
+        balance: see above.
+        mixup: the two parameters of the Beta distribution from which the share is drawn by which every face, with
+            its target, is mixed with another of its batch (Zhang et al. 2018); 0 mixes none.
+        teacher: scores a batch of faces, just as the network gets them.
+        teacher_share: share of the teacher's scores in the targets.
+        seed: of order, augmentation and mixup.
+        first_epoch: the epoch to start with, counted from 0.
     """
 
     def __init__(
@@ -121,12 +138,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int = 64,
         augmentation: Augmentation | None = None,
         balance: float = 0.0,
+        mixup: float = 0.0,
+        teacher: Teacher | None = None,
+        teacher_share: float = 0.0,
         seed: int = 0,
         first_epoch: int = 0,
     ) -> None:
         super().__init__()
         self._sets, self._size, self._margin = sets, size, margin
         self._batch_size, self._augmentation, self._seed = batch_size, augmentation, seed
+        self._mixup, self._teacher, self._teacher_share = mixup, teacher, teacher_share
         self._rows = np.array([(i, row) for i, faces in enumerate(sets) for row in range(len(faces))])
         self._class_weights = _class_weights(sets, balance)
         self._epoch = first_epoch
@@ -139,9 +160,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         rng = np.random.default_rng([self._seed, self._epoch, number])
         rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         chosen = [(self._sets[i], row) for i, row in self._rows[rows]]
-        faces = np.stack([self._face(faces, row, rng) for faces, row in chosen])[..., None]
+        faces = np.stack([self._face(faces, row, rng) for faces, row in chosen])[..., None].astype(np.float32)
         targets = np.stack([faces.targets[row] for faces, row in chosen])
-        return faces.astype(np.float32), targets, targets @ self._class_weights
+        if self._mixup:
+            faces, targets = _mixed_up(faces, targets, self._mixup, rng)
+        weights = targets @ self._class_weights
+        if self._teacher is not None:
+            targets = (1 - self._teacher_share) * targets + self._teacher_share * self._teacher(faces)
+        return faces, targets, weights
 
     def _face(self, faces: FaceSet, row: int, rng: np.random.Generator) -> npt.NDArray[Any]:
         if self._augmentation is None:
@@ -158,6 +184,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._order = (
             order if self._augmentation is None else np.random.default_rng([self._seed, self._epoch]).permutation(order)
         )
+
+
+def _mixed_up(
+    faces: npt.NDArray[np.float32], targets: Targets, alpha: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], Targets]:
+    """Every face and target mixed with another's of the batch, all by the same share, as in the authors' code."""
+    share, other = np.float32(rng.beta(alpha, alpha)), rng.permutation(len(faces))
+    return share * faces + (1 - share) * faces[other], share * targets + (1 - share) * targets[other]
 
 
 def _class_weights(sets: Sequence[FaceSet], balance: float) -> npt.NDArray[np.float32]:

@@ -160,7 +160,7 @@ def _framing(measured: dict[str, Any]) -> list[str]:
 
 
 def _origin(card: dict[str, Any], heading: str) -> list[str]:
-    """The data and the training of a model, and of the one whose weights it started from."""
+    """The data and the training of a model, and of those it started from or learnt of."""
     parts = [
         f"{heading} Data",
         _table(
@@ -171,7 +171,7 @@ def _origin(card: dict[str, Any], heading: str) -> list[str]:
         "part of this project.",
         f"{heading} Training",
     ]
-    settings = {key: value for key, value in card["training"].items() if value != ""}
+    settings = {key: value for key, value in card["training"].items() if value not in ("", [])}
     if "command" in settings:
         parts.append(f"```\n{settings.pop('command')}\n```")
     parts.append(_table(("setting", "value"), settings.items()))
@@ -183,6 +183,9 @@ def _origin(card: dict[str, Any], heading: str) -> list[str]:
     if "before" in card:
         parts += [f"{heading} Before that", "It started from the weights of a model that came to be as follows."]
         parts += _origin(card["before"], heading + "#")
+    for number, teacher in enumerate(card.get("teachers", []), start=1):
+        parts += [f"{heading} Teacher {number}", "It learnt the scores of a model that came to be as follows."]
+        parts += _origin(teacher, heading + "#")
     return parts
 
 

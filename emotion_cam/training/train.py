@@ -18,6 +18,7 @@ from emotion_cam.training import card, evaluate, export, plots
 from emotion_cam.training.batches import AUGMENTATIONS, Batches
 from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
 from emotion_cam.training.networks import NETWORKS
+from emotion_cam.training.teachers import Teachers
 
 SCHEDULES = ("cosine", "plateau")
 
@@ -43,6 +44,9 @@ class Recipe:
         votes: share of the human votes in the targets, where a data set has them (FER+).
         balance: weights classes by their inverse frequency to this power; 0 weights none, 1 evens them out.
         augmentation: a name in AUGMENTATIONS.
+        mixup: parameter of the Beta distribution by which pairs of pictures are mixed (Zhang et al. 2018); 0 for none.
+        teachers: model folders whose averaged scores the network learns beside the labels.
+        teacher_share: share of the teachers' scores in the targets, if there are teachers.
         average: epochs over which weights are averaged, exponentially, for validation and for the model that is
             written (Polyak and Juditsky 1992; batch normalisation's statistics stay those of training); 0 for none.
         patience: epochs without a better validation accuracy after which to stop; 0 to go on to the end.
@@ -68,13 +72,21 @@ class Recipe:
     votes: float = 0.0
     balance: float = 0.0
     augmentation: str = "gentle"
+    mixup: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 0.5
     average: float = 0.0
     patience: int = 0
     seed: int = 0
     init: str = ""
 
     def check(self) -> None:
-        """Raises TrainingError for a name that is not known or a number without sense, ModelError for ``init``."""
+        """Check what can be checked without the data.
+
+        Raises:
+            TrainingError: a name is not known, or a number makes no sense.
+            ModelError: the model to start from, or a teacher, is no model folder.
+        """
         for what, value, known in (
             ("network", self.network, NETWORKS),
             ("schedule", self.schedule, SCHEDULES),
@@ -88,10 +100,12 @@ class Recipe:
             raise TrainingError("There is nothing to train on; give a data set, as in --data fer2013=PATH.")
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("A run needs at least one epoch and one picture a batch.")
-        if self.average < 0:
-            raise TrainingError("Weights can be averaged over no fewer than 0 epochs.")
-        if self.init:
-            ModelCard.load(Path(self.init))
+        if self.average < 0 or self.mixup < 0:
+            raise TrainingError("Neither the epochs to average over nor mixup's parameter can be below 0.")
+        if not 0 <= self.teacher_share <= 1:
+            raise TrainingError("The teachers' share of the targets lies between 0 and 1.")
+        for model in filter(None, (self.init, *self.teachers)):
+            ModelCard.load(Path(model))
 
 
 def train(
@@ -113,9 +127,11 @@ def train(
     Raises:
         TrainingError: the recipe makes no sense, or there is no such run to resume, or one is there already.
         DatasetError: a data set cannot be read, or the data sets' labels differ.
+        ModelError: the model to start from, or a teacher, is missing or incomplete.
     """
     recipe.check()
     train_sets, validation_sets = _load_sets(recipe)
+    teachers = Teachers([Path(folder) for folder in recipe.teachers], train_sets[0].labels)
     work = _work_folder(recipe, out, resume)
     history = work / "history.csv"
     done = _read_history(history)
@@ -129,6 +145,9 @@ def train(
         batch_size=recipe.batch_size,
         augmentation=AUGMENTATIONS[recipe.augmentation],
         balance=recipe.balance,
+        mixup=recipe.mixup,
+        teacher=teachers if recipe.teachers else None,
+        teacher_share=recipe.teacher_share,
         seed=recipe.seed,
         first_epoch=len(done),
     )
@@ -336,6 +355,7 @@ def _write_model(
                 "backend": keras.backend.backend(),
             },
             **({"before": _origin(ModelCard.load(Path(recipe.init)))} if recipe.init else {}),
+            "teachers": [_origin(ModelCard.load(Path(folder))) for folder in recipe.teachers],
             "measured": [],
         },
     )
@@ -355,4 +375,4 @@ def _write_model(
 
 def _origin(card: ModelCard) -> dict[str, Any]:
     """What a model's card says of how the model came to be."""
-    return {key: card.written[key] for key in ("data", "training", "before") if key in card.written}
+    return {key: card.written[key] for key in ("data", "training", "before", "teachers") if key in card.written}

@@ -101,3 +101,46 @@ def test_sets_of_different_sizes_share_a_batch(fer2013: Path, portrait: Image) -
     assert faces.shape == (28, 64, 64, 1)
     assert targets.shape == (28, 7)
     assert faces[14:].max() == 0 < faces[:14].max()
+
+
+def test_mixup_mixes_faces_and_targets_alike_and_the_same_for_the_same_seed(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train")
+    faces = replace(faces, images=np.broadcast_to((faces.targets.argmax(axis=1) * 30)[:, None, None], (56, 48, 48)))
+    faces = replace(faces, images=faces.images.astype(np.uint8))
+    first, again, other = (Batches([faces], SIZE, batch_size=56, mixup=1.0, seed=seed)[0] for seed in (1, 1, 2))
+    pictures, targets, _ = first
+    # The brightness tells the class, so it can be reckoned from the targets.
+    assert pictures[:, 0, 0, 0] == pytest.approx(targets @ np.arange(7) * 30, abs=1e-3)
+    assert targets.sum(axis=1) == pytest.approx(1)
+    assert ((targets > 0).sum(axis=1) == 2).mean() > 0.5
+    assert pictures.dtype == targets.dtype == np.float32
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not np.array_equal(pictures, other[0])
+
+
+def test_a_small_alpha_mixes_little(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train")
+    tops = []
+    for alpha in (0.1, 10.0):
+        batches = Batches([faces], SIZE, batch_size=2, mixup=alpha)
+        tops.append(np.mean([batches[number][1].max(axis=1).mean() for number in range(len(batches))]))
+    assert tops[0] > tops[1] + 0.1
+
+
+def test_the_teacher_sees_the_augmented_faces_and_has_its_share(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train")
+    seen = []
+
+    def teacher(shown: np.ndarray) -> np.ndarray:
+        seen.append(shown)
+        return np.full((len(shown), 7), 1 / 7, np.float32)
+
+    how = {"augmentation": AUGMENTATIONS["strong"], "batch_size": 20, "balance": 1.0, "mixup": 0.5}
+    alone = Batches([faces], SIZE, **how)[0]  # type: ignore[arg-type]
+    taught = Batches([faces], SIZE, teacher=teacher, teacher_share=0.3, **how)[0]  # type: ignore[arg-type]
+    assert len(seen) == 1
+    assert np.array_equal(taught[0], alone[0])
+    assert np.array_equal(taught[0], seen[0])
+    assert taught[1] == pytest.approx(0.7 * alone[1] + 0.3 / 7)
+    assert taught[1].dtype == np.float32
+    assert np.array_equal(taught[2], alone[2])

@@ -15,9 +15,11 @@ import pytest
 from emotion_cam.classify import Classifier, ModelCard, shipped_models
 from emotion_cam.errors import DatasetError, ModelError, TrainingError
 from emotion_cam.training import card
-from emotion_cam.training.datasets import GENDERS, load
+from emotion_cam.training.datasets import EMOTIONS, GENDERS, load
 from emotion_cam.training.evaluate import Report, evaluate, reframed
 from emotion_cam.training.export import calibrate, export
+from emotion_cam.training.networks import mini_xception
+from emotion_cam.training.teachers import Teachers
 from emotion_cam.training.train import Recipe, train
 from emotion_cam.types import Box
 
@@ -181,7 +183,9 @@ def test_it_can_learn(recipe: Recipe, tmp_path: Path, fer2013: Path) -> None:
         ({"data": ()}, "nothing to train on"),
         ({"epochs": 0}, "at least one epoch"),
         ({"separable": False, "middle_activation": True}, "no middle"),
-        ({"average": -1}, "no fewer than 0"),
+        ({"average": -1}, "below 0"),
+        ({"mixup": -0.1}, "below 0"),
+        ({"teachers": ("nowhere",), "teacher_share": 1.5}, "between 0 and 1"),
     ],
 )
 def test_a_recipe_without_sense_is_told(recipe: Recipe, tmp_path: Path, changes: dict[str, object], told: str) -> None:
@@ -206,6 +210,40 @@ def test_a_run_starts_from_another_models_weights(model: Path, recipe: Recipe, t
     assert "## Before that" in (out / "README.md").read_text()
     with pytest.raises(TrainingError, match="no weights that fit"):
         train(replace(gentle, init=str(shipped_models()["gender"])), tmp_path / "other")
+
+
+def test_teachers_scores_are_averaged_at_their_own_size(model: Path, tmp_path: Path, fer2013: Path) -> None:
+    other = Path(shutil.copytree(model, tmp_path / "other"))
+    keras.utils.set_random_seed(0)
+    mini_xception((64, 64, 1), 7).save(other / "model.keras")
+    pictures = np.stack(load("fer2013", fer2013, "test").images)[..., None].astype(np.float32)
+    one, two, both = (Teachers(folders, EMOTIONS)(pictures) for folders in ([model], [other], [model, other]))
+    expected = Classifier(model, runtime="keras")([picture[..., 0] for picture in pictures])
+    assert one == pytest.approx(expected, abs=1e-5)
+    assert np.abs(one - two).max() > 1e-3
+    assert both == pytest.approx((one + two) / 2, abs=1e-6)
+
+
+def test_a_network_learns_of_a_teacher(
+    model: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    score = Teachers.__call__
+    monkeypatch.setattr(Teachers, "__call__", lambda self, faces: asked.append(len(faces)) or score(self, faces))
+    taught = replace(recipe, epochs=1, teachers=(str(model),), teacher_share=1.0, augmentation="gentle", mixup=0.2)
+    out = train(taught, tmp_path / "emotion")
+    facts = json.loads((out / "model.json").read_text())
+    assert (facts["training"]["teachers"], facts["training"]["teacher_share"]) == ([str(model)], 1.0)
+    assert facts["training"]["mixup"] == 0.2
+    assert facts["teachers"][0]["training"]["epochs"] == 2
+    assert "## Teacher 1" in (out / "README.md").read_text()
+    assert asked[-4:] == [16, 16, 16, 7]  # Keras asks for the first batch before, to see its shape
+    with pytest.raises(TrainingError, match="tells man, woman, but the data angry"):
+        train(replace(taught, teachers=(str(shipped_models()["gender"]),)), tmp_path / "other")
+    (out / "model.keras").unlink()
+    with pytest.raises(ModelError, match="to teach with"):
+        train(replace(taught, teachers=(str(out),)), tmp_path / "other")
+    assert not list(tmp_path.glob("other*"))
 
 
 def test_figures_are_those_of_the_counts() -> None:
