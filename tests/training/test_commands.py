@@ -7,6 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
+from emotion_cam.classify import shipped_models
 from emotion_cam.cli import app
 
 
@@ -48,12 +49,33 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     assert (unwritable.exit_code, unwritable.stderr.count("\n")) == (1, 1)
 
 
+def test_the_options_of_training_are_in_the_card(fer2013: Path, tmp_path: Path) -> None:
+    out, teacher = tmp_path / "mine", str(shipped_models()["emotion"])
+    options: dict[str, str | float] = {"mixup": 0.2, "average": 0.5, "teacher": teacher, "teacher-share": 0.3}
+    given = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    data = f"fer2013={fer2013}"
+    trained = emotion_cam(
+        "train", "--task", "emotion", "--data", data, "--epochs", "1", "--out", out, *given, "--no-residual",
+        "--middle-activation",
+    )  # fmt: skip
+    assert trained.exit_code == 0, trained.output
+    training = json.loads((out / "model.json").read_text())["training"]
+    assert {name: training[name] for name in ("mixup", "average", "teacher_share", "teachers")} == {
+        "mixup": 0.2,
+        "average": 0.5,
+        "teacher_share": 0.3,
+        "teachers": [teacher],
+    }
+    assert (training["residual"], training["separable"], training["middle_activation"]) == (False, True, True)
+
+
 def test_what_is_missing_is_told_in_one_line(fer2013: Path, tmp_path: Path) -> None:
     for arguments in (
         ["train", "--task", "emotion", "--data", "fer2013=nowhere", "--out", tmp_path / "mine"],
         ["train", "--task", "emotion", "--data", f"fer2013={fer2013}", "--out", tmp_path / "x", "--network", "vgg"],
         ["evaluate", tmp_path / "nowhere", "--data", f"mnist={fer2013}"],
         ["evaluate", tmp_path / "nowhere", "--data", f"fer2013={fer2013}"],
+        ["train", "--task", "x", "--data", f"fer2013={fer2013}", "--out", tmp_path / "x", "--teacher", "nowhere"],
         ["export", tmp_path / "nowhere", "--data", f"fer2013={fer2013}"],
     ):
         result = emotion_cam(*arguments)
