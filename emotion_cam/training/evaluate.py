@@ -83,12 +83,16 @@ class Report:
 
     @cached_property
     def per_group(self) -> dict[str, list[dict[str, Any]]]:
-        """For each kind of group a list of the groups, by name: pictures, accuracy, balanced accuracy, and the share
-        of each class that was recognised, None where the group has no picture of it.
+        """For each kind of group of which any is known, the groups by name or age: pictures, accuracy, balanced
+        accuracy, and the share of each class that was recognised, None where the group has no picture of it.
         """
         return {
-            kind: [{"group": str(group), **self._of(values == group)} for group in np.unique(values) if group]
+            kind: [
+                {"group": group, **self._of(values == group)}
+                for group in sorted(set(values.tolist()) - {""}, key=_order)
+            ]
             for kind, values in self.groups.items()
+            if values.any()
         }
 
     def _of(self, rows: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -122,12 +126,18 @@ class Report:
             "per_class": self.per_class,
             "confusion": self.confusion.tolist(),
         }
-        if self.groups:
+        if self.per_group:
             figures["groups"] = {kind: _with_worst(groups) for kind, groups in self.per_group.items()}
         if self.framing:
             figures["framing"] = _with_losses(self.framing, self.balanced_accuracy)
         rounded: dict[str, Any] = _rounded(figures)
         return rounded
+
+
+def _order(group: str) -> tuple[int, str]:
+    """Ages in their order, "3-9" before "10-19" before "more than 70", and other groups by name."""
+    youngest = group.split("-")[0]
+    return (int(youngest) if youngest.isdigit() else 1000, group)
 
 
 def _with_worst(groups: list[dict[str, Any]]) -> dict[str, Any]:

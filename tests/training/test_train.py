@@ -279,7 +279,10 @@ def test_groups_have_figures_of_their_own() -> None:
         {"group": "c", "pictures": 1, "accuracy": 0, "balanced_accuracy": 0, "recall": {"man": 0, "woman": None}},
     ]
     assert (figures["worst"], figures["mean"], figures["worst_below_mean"]) == ("c", 0.4167, 0.4167)
-    assert "groups" not in replace(report, groups={}).as_dict()
+    ages = replace(report, groups={"age": np.array(["10-19", "3-9", "more than 70", "20-29", "0-2", "3-9", ""])})
+    assert [row["group"] for row in ages.per_group["age"]] == ["0-2", "3-9", "10-19", "20-29", "more than 70"]
+    for none in ({}, {"race": np.array([""] * 7)}):
+        assert "groups" not in replace(report, groups=none).as_dict()
 
 
 def test_boxes_are_reframed_by_what_is_said() -> None:
