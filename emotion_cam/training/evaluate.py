@@ -136,7 +136,7 @@ class Report:
 
 def _order(group: str) -> tuple[int, str]:
     """Ages in their order, "3-9" before "10-19" before "more than 70", and other groups by name."""
-    youngest = group.split("-")[0]
+    youngest, _, _ = group.partition("-")
     return (int(youngest) if youngest.isdigit() else 1000, group)
 
 
