@@ -29,11 +29,15 @@ def record(folder: Path, report: Report) -> None:
 
 
 def record_temperature(folder: Path, temperature: float, data: Sequence[str]) -> None:
-    """Put into the card that the logits were divided by a temperature; calibration has to be measured anew."""
+    """Put into the card that the logits were divided by a temperature.
+
+    Calibration has to be measured anew, and a threshold of the scores to be chosen anew; both leave the card.
+    """
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     training = card.setdefault("training", {})
     training["temperature"] = round(training.get("temperature", 1.0) * temperature, 4)
     training["temperature_data"] = ", ".join(data)
+    card.pop("min_confidence", None)
     for measured in card.get("measured", []):
         measured.pop("calibration", None)
         (folder / _plot_name("reliability", measured["data"])).unlink(missing_ok=True)

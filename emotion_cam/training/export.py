@@ -63,7 +63,8 @@ def calibrate(folder: Path, sets: Sequence[FaceSet]) -> tuple[float, float]:
 
     The temperature goes into the weights of the last convolution, after which come global average pooling and
     softmax alone, so this is exact: the run-time needs to know nothing of it, and the most likely label stays.
-    model.json keeps the temperature and the data it was found on; what was measured of calibration before leaves it.
+    model.json keeps the temperature and the data it was found on; what was measured of calibration before, and the
+    threshold "min_confidence", hold no more and leave it.
 
     Args:
         folder: a model folder with model.json and model.keras; both files of the network are replaced, or neither.

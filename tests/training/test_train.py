@@ -375,6 +375,7 @@ def test_calibration_makes_the_truth_likelier_and_changes_no_label(model: Path, 
     network.save(folder / "model.keras")
     validation, test = load("fer2013", fer2013, "validation"), load("fer2013", fer2013, "test")
     before = evaluate(folder, test, runtime="keras")
+    card.write(folder, {**json.loads((folder / "model.json").read_text()), "min_confidence": 0.4})
 
     def surprise() -> float:
         report = evaluate(folder, validation, runtime="keras")
@@ -396,6 +397,7 @@ def test_calibration_makes_the_truth_likelier_and_changes_no_label(model: Path, 
     assert facts["training"]["temperature_data"] == "fer2013 validation"
     assert facts["measured"][0]["accuracy"] > 0
     assert "calibration" not in facts["measured"][0]
+    assert "min_confidence" not in facts  # it was chosen for other scores
     assert not list(folder.glob("reliability*"))
     # A second time there is nothing left to do.
     assert calibrate(folder, [validation])[0] == pytest.approx(1, abs=1e-2)
