@@ -513,6 +513,11 @@ def _print_report(report: Report) -> None:
         f"{report.data}: accuracy {report.accuracy:.4f}, balanced accuracy {report.balanced_accuracy:.4f}, "
         f"calibration error {report.calibration_error:.4f} ({len(report.truth)} pictures, {report.runtime})"
     )
+    if report.min_confidence:
+        _out.print(
+            f"sure (score at least {report.min_confidence:g}) of {report.sure['coverage']:.1%}, and right on "
+            f"{report.sure['accuracy']:.1%} of these"
+        )
     figures = Table("class", "precision", "recall", "F1", "pictures")
     counts = Table("true ↓  told →", *report.labels)
     for row, told in zip(report.per_class, report.confusion, strict=True):

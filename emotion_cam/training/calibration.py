@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from emotion_cam.types import Scores
 
@@ -19,6 +19,9 @@ BINS = 15
 
 TEMPERATURES = (0.1, 10.0)
 """Where the temperature is looked for."""
+
+ANSWERED = 0.9
+"""The share of pictures for which a network should not call itself unsure."""
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,14 @@ def best_temperature(scores: Scores, truth: npt.NDArray[np.intp]) -> float:
 
     found = minimize_scalar(negative_log_likelihood, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(found.x))
+
+
+def at_temperature(scores: Scores, temperature: float) -> Scores:
+    """The scores, (pictures, classes), that come of dividing the logits by a temperature."""
+    logits = np.log(np.maximum(scores, np.finfo(np.float32).tiny), dtype=np.float64)
+    return np.asarray(softmax(logits / temperature, axis=1), np.float32)
+
+
+def threshold(scores: Scores) -> float:
+    """The top score, in hundredths, that the share ANSWERED of these pictures reaches: below it a label is a guess."""
+    return float(np.floor(100 * np.quantile(scores.max(axis=1), 1 - ANSWERED)) / 100)

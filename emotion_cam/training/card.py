@@ -28,18 +28,19 @@ def record(folder: Path, report: Report) -> None:
     write(folder, card)
 
 
-def record_temperature(folder: Path, temperature: float, data: Sequence[str]) -> None:
-    """Put into the card that the logits were divided by a temperature.
+def record_temperature(folder: Path, temperature: float, min_confidence: float, data: Sequence[str]) -> None:
+    """Put into the card that the logits were divided by a temperature, and which threshold was chosen then.
 
-    Calibration has to be measured anew, and a threshold of the scores to be chosen anew; both leave the card.
+    Calibration has to be measured anew: what was measured of it before leaves the card.
     """
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     training = card.setdefault("training", {})
     training["temperature"] = round(training.get("temperature", 1.0) * temperature, 4)
     training["temperature_data"] = ", ".join(data)
-    card.pop("min_confidence", None)
+    card["min_confidence"] = min_confidence
     for measured in card.get("measured", []):
         measured.pop("calibration", None)
+        measured.pop("sure", None)
         (folder / _plot_name("reliability", measured["data"])).unlink(missing_ok=True)
     write(folder, card)
 
@@ -62,6 +63,10 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         "Written by `emotion-cam train` and `emotion-cam evaluate --record` from model.json; do not edit by hand.",
         f"Says of a face one of: {', '.join(card['labels'])}. {card['parameters']:,} parameters; the input is the "
         f"detector's box with a margin of {card['margin']:g} of its side, grey, {width}×{height} pixels.",
+        f"Where its top score is below {card['min_confidence']:g}, as on one in ten validation pictures, it says "
+        "“unsure”; `--min-confidence` sets another threshold."
+        if card.get("min_confidence")
+        else "",
         "## Measured",
         "Every row is what `emotion-cam evaluate` prints for the file shipped here, through the classifier that the "
         "camera uses. Validation chose the epoch; test was used for nothing but this table."
@@ -98,6 +103,9 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
             ),
             f"![confusion matrix]({_plot_name('confusion', m['data'])})",
             f"![reliability diagram]({_plot_name('reliability', m['data'])})" if "calibration" in m else "",
+            "It is sure of {coverage:.1%} of the pictures, and right on {accuracy:.1%} of these.".format_map(m["sure"])
+            if "sure" in m
+            else "",
             *_groups(m),
             *_framing(m),
         ]

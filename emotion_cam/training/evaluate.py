@@ -40,6 +40,7 @@ class Report:
         groups: by kind of group ("race", "age") a str array, (pictures,): to which group each picture belongs, "" where
             that is not known.
         framing: by what was done to the box, the balanced accuracy that was left; empty if this was not measured.
+        min_confidence: below which score the model calls itself unsure.
     """
 
     data: str
@@ -49,6 +50,7 @@ class Report:
     scores: npt.NDArray[np.float32]
     groups: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     framing: Mapping[str, float] = field(default_factory=dict)
+    min_confidence: float = 0.0
 
     @cached_property
     def predicted(self) -> npt.NDArray[np.intp]:
@@ -105,6 +107,13 @@ class Report:
         }
 
     @cached_property
+    def sure(self) -> dict[str, float]:
+        """The share of pictures of which the model is sure, and its accuracy on these."""
+        sure = self.scores.max(axis=1) >= self.min_confidence
+        right = self.predicted == self.truth
+        return {"coverage": float(sure.mean()), "accuracy": float(right[sure].mean()) if sure.any() else 0.0}
+
+    @cached_property
     def reliability(self) -> list[Bin]:
         """The bins of the top score, with what was really right in each."""
         return reliability(self.scores, self.truth)
@@ -126,6 +135,8 @@ class Report:
             "per_class": self.per_class,
             "confusion": self.confusion.tolist(),
         }
+        if self.min_confidence:
+            figures["sure"] = {"min_confidence": self.min_confidence, **self.sure}
         if self.per_group:
             figures["groups"] = {kind: _with_worst(groups) for kind, groups in self.per_group.items()}
         if self.framing:
@@ -207,7 +218,8 @@ def evaluate(
 
     def report(faces: FaceSet) -> Report:
         truth = faces.targets.argmax(axis=1)
-        return Report(faces.name, runtime, card.labels, truth, _scores(classifier, faces, progress), faces.groups)
+        scores = _scores(classifier, faces, progress)
+        return Report(faces.name, runtime, card.labels, truth, scores, faces.groups, min_confidence=card.min_confidence)
 
     unmoved = report(faces)
     if not framing:

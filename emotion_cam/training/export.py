@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_cam.classify import Classifier, ModelCard
 from emotion_cam.errors import MissingExtraError, ModelError
-from emotion_cam.training.calibration import best_temperature
+from emotion_cam.training.calibration import at_temperature, best_temperature, threshold
 from emotion_cam.training.card import record_temperature
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.evaluate import evaluate
@@ -63,8 +63,8 @@ def calibrate(folder: Path, sets: Sequence[FaceSet]) -> tuple[float, float]:
 
     The temperature goes into the weights of the last convolution, after which come global average pooling and
     softmax alone, so this is exact: the run-time needs to know nothing of it, and the most likely label stays.
-    model.json keeps the temperature and the data it was found on; what was measured of calibration before, and the
-    threshold "min_confidence", hold no more and leave it.
+    model.json keeps the temperature and the data it was found on, and "min_confidence", below which the network is to
+    call itself unsure, as ``threshold`` finds it; what was measured of calibration before holds no more and leaves it.
 
     Args:
         folder: a model folder with model.json and model.keras; both files of the network are replaced, or neither.
@@ -81,9 +81,8 @@ def calibrate(folder: Path, sets: Sequence[FaceSet]) -> tuple[float, float]:
     Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2.
     """
     reports = [evaluate(folder, faces, runtime="keras") for faces in sets]
-    temperature = best_temperature(
-        np.concatenate([report.scores for report in reports]), np.concatenate([report.truth for report in reports])
-    )
+    scores = np.concatenate([report.scores for report in reports])
+    temperature = best_temperature(scores, np.concatenate([report.truth for report in reports]))
     model = keras.models.load_model(folder / "model.keras", compile=False)
     last = _class_map(model)
     last.set_weights([weights / temperature for weights in last.get_weights()])
@@ -98,7 +97,8 @@ def calibrate(folder: Path, sets: Sequence[FaceSet]) -> tuple[float, float]:
             shutil.copy(trial / file.name, file.with_name(file.name + ".new"))
         for file in networks:
             file.with_name(file.name + ".new").replace(file)
-    record_temperature(folder, temperature, [faces.name for faces in sets])
+    least = threshold(at_temperature(scores, temperature))
+    record_temperature(folder, temperature, least, [faces.name for faces in sets])
     return temperature, difference
 
 

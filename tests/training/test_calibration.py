@@ -7,7 +7,13 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from emotion_cam.training.calibration import best_temperature, expected_calibration_error, reliability
+from emotion_cam.training.calibration import (
+    at_temperature,
+    best_temperature,
+    expected_calibration_error,
+    reliability,
+    threshold,
+)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -47,6 +53,13 @@ def test_honest_scores_have_hardly_an_error_and_boasting_ones_do() -> None:
 def test_the_temperature_undoes_a_factor_of_the_logits(factor: float) -> None:
     logits, truth = sampled(20_000)
     assert best_temperature(softmax(factor * logits), truth) == pytest.approx(factor, rel=0.05)
+
+
+def test_the_threshold_leaves_one_in_ten_unsure() -> None:
+    scores = softmax(sampled(5000)[0])
+    assert (scores.max(axis=1) >= threshold(scores)).mean() == pytest.approx(0.9, abs=0.02)
+    assert at_temperature(scores, 1.0) == pytest.approx(scores, abs=1e-6)
+    assert threshold(at_temperature(scores, 3.0)) < threshold(scores)
 
 
 def test_a_temperature_helps_on_pictures_it_was_not_found_on_and_changes_no_answer() -> None:
