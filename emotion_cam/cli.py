@@ -406,7 +406,7 @@ def train(
     label_smoothing: Annotated[float, typer.Option(help="Share of each target spread over all classes.")] = 0.0,
     votes: Annotated[float, typer.Option(help="Share of FER+'s votes in FER2013's targets.")] = 0.0,
     balance: Annotated[float, typer.Option(help="Weight of rare classes: 0 none, 1 as much as common ones.")] = 0.0,
-    augmentation: Annotated[str, typer.Option(help="none, gentle or strong.")] = "gentle",
+    augmentation: Annotated[str, typer.Option(help="none, gentle, framing or strong.")] = "gentle",
     mixup: Annotated[float, typer.Option(help="Mix pairs of pictures by Beta(MIXUP, MIXUP); 0: do not.")] = 0.0,
     teacher: Annotated[
         list[str] | None,
