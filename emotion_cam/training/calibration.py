@@ -5,6 +5,7 @@ A model is calibrated if, of all pictures of which it is 80 % sure, it names 80 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,4 +89,4 @@ def at_temperature(scores: Scores, temperature: float) -> Scores:
 
 def threshold(scores: Scores) -> float:
     """The top score, in hundredths, that the share ANSWERED of these pictures reaches: below it a label is a guess."""
-    return float(np.floor(100 * np.quantile(scores.max(axis=1), 1 - ANSWERED)) / 100)
+    return math.floor(100 * float(np.quantile(scores.max(axis=1), 1 - ANSWERED))) / 100
