@@ -11,6 +11,9 @@ from emotion_cam.training import plots
 from emotion_cam.training.calibration import BINS
 from emotion_cam.training.evaluate import SHIFT, Report
 
+NOTES = "notes.md"
+"""What people wrote of a model by hand; the card takes it in, and a new model in the same place keeps it."""
+
 
 def write(folder: Path, card: dict[str, Any]) -> None:
     """Write model.json and README.md of a model folder; ``card`` is what model.json will hold."""
@@ -109,8 +112,10 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
             *_groups(m),
             *_framing(m),
         ]
+    notes = folder / NOTES
     parts += [
         *_origin(card, "##"),
+        *(["## What was tried", notes.read_text(encoding="utf-8").strip()] if notes.exists() else []),
         "## What it must not be used for",
         "It names what a face *shows*, as the people who labelled the data would have said; that is not what a person "
         "feels, means or is. Perceived gender is a guess at how strangers would label a face in two classes; it says "

@@ -324,6 +324,8 @@ def _write_model(
     shutil.copy(work / "history.csv", new / "history.csv")
     if recipe.init:
         shutil.copy(Path(recipe.init) / "history.csv", new / "history-before.csv")
+    if (out / card.NOTES).exists():
+        shutil.copy(out / card.NOTES, new / card.NOTES)
     history = _read_history(new / "history.csv")
     best = max(history, key=lambda epoch: epoch["val_accuracy"])
     card.write(

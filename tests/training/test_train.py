@@ -201,7 +201,11 @@ def test_there_must_be_a_run_to_resume(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_a_run_starts_from_another_models_weights(model: Path, recipe: Recipe, tmp_path: Path) -> None:
     gentle = replace(recipe, epochs=1, learning_rate=1e-9, init=str(model))
+    (tmp_path / "emotion").mkdir()
+    (tmp_path / "emotion" / "notes.md").write_text("Ten epochs were too few.\n")
     out = train(gentle, tmp_path / "emotion")
+    assert "## What was tried\n\nTen epochs were too few.\n" in (out / "README.md").read_text()
+    assert (out / "notes.md").exists()
     faces = [np.random.default_rng(0).integers(0, 255, (48, 48), np.uint8)]
     # Batch normalisation still moves its averages, so the two are near each other but not equal.
     assert np.abs(Classifier(out)(faces) - Classifier(model)(faces)).max() < 0.15
