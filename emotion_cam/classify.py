@@ -37,6 +37,7 @@ class ModelCard:
         size: (height, width) of its input in pixels.
         margin: what to add to the detector's box on every side, as a share of the box's side.
         min_confidence: below which score the network is taken to be unsure, in [0, 1].
+        steady: whether what it tells stays the same while a face is in view.
         written: all that model.json says: the data, the training, the figures.
     """
 
@@ -46,6 +47,7 @@ class ModelCard:
     size: tuple[int, int]
     margin: float
     min_confidence: float
+    steady: bool
     written: Mapping[str, Any]
 
     @classmethod
@@ -67,6 +69,7 @@ class ModelCard:
                 size=(int(written["size"][0]), int(written["size"][1])),
                 margin=float(written["margin"]),
                 min_confidence=float(written.get("min_confidence", 0)),
+                steady=bool(written.get("steady", False)),
                 written=written,
             )
         except FileNotFoundError:

@@ -176,6 +176,15 @@ def recognise(
             rich_help_panel=_SPEED,
         ),
     ] = 0.2,
+    smooth: Annotated[
+        float,
+        typer.Option(
+            help="Over how many seconds of a video each face's scores are averaged; 0: not at all.",
+            metavar="SECONDS",
+            min=0,
+            rich_help_panel=_MODELS,
+        ),
+    ] = 0.5,
     threads: Annotated[
         int,
         typer.Option(help="Processor cores for detection and networks.", min=1, rich_help_panel=_SPEED),
@@ -214,6 +223,7 @@ def recognise(
             detector=detector,
             min_face=min_face,
             every=every,
+            smooth=smooth,
             threads=threads,
         )
 
@@ -233,6 +243,7 @@ def _recognise(
     detector: str,
     min_face: float | None,
     every: float,
+    smooth: float,
     threads: int,
 ) -> None:
     import cv2
@@ -277,7 +288,7 @@ def _recognise(
                 advance()
 
             # Pictures have nothing to do with each other.
-            recognize = recognizer.follow(every) if image is None else lambda frame: recognizer(frame.image)
+            recognize = recognizer.follow(every, smooth) if image is None else lambda frame: recognizer(frame.image)
             frames = (frame.mirrored() for frame in source) if mirror else source
             run(frames, recognize, Annotator(bars=bars), sinks, watch)
     finally:
@@ -422,6 +433,9 @@ def train(
     ] = 0.0,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better one; 0: never.")] = 0,
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    steady: Annotated[
+        bool, typer.Option("--steady", help="What it tells stays the same while a face is in view, as gender does.")
+    ] = False,
     init: Annotated[
         str, typer.Option(help="Start from the weights of this model folder.", metavar="MODEL", show_default="none")
     ] = "",
@@ -459,6 +473,7 @@ def train(
             average=average,
             patience=patience,
             seed=seed,
+            steady=steady,
             init=init,
         )
         arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from emotion_cam.classify import Classifier, shipped_models
 from emotion_cam.detect import Detector, HaarDetector
 from emotion_cam.errors import ModelError
 from emotion_cam.preprocess import extract_face
-from emotion_cam.track import Tracker
+from emotion_cam.track import MEMORY, Tracker
 from emotion_cam.types import Box, Face, Frame, Image, Prediction
 
 
@@ -61,10 +63,10 @@ class Recognizer:
             One Face for each face, in the detector's order; none if there is none.
         """
         boxes = self._detect(image)
-        found = self._classified(image, boxes)
+        found = self.classify(image, boxes)
         return tuple(_face(image, box, predictions) for box, predictions in zip(boxes, found, strict=True))
 
-    def follow(self, every: float = 0.2) -> Callable[[Frame], tuple[Face, ...]]:
+    def follow(self, every: float = 0.2, smooth: float = 0.5) -> Follower:
         """Begin a stream: what is returned takes its frames in order, and gives their faces with their numbers.
 
         >>> recognize = Recognizer().follow()
@@ -73,27 +75,23 @@ class Recognizer:
 
         Args:
             every: within how many seconds of the stream the whole picture is searched for new faces; 0: in every frame.
+            smooth: over how many seconds of the stream each face's scores are averaged; 0 for every frame's own.
 
         Raises:
-            ValueError: ``every`` is negative.
+            ValueError: ``every`` or ``smooth`` is negative.
         """
-        track = Tracker(self._detect, every)
-        predictions: dict[int, dict[str, Prediction]] = {}
+        return Follower(self, Tracker(self._detect, every), smooth)
 
-        def recognize(frame: Frame) -> tuple[Face, ...]:
-            nonlocal predictions
-            tracked = track(frame.image, frame.time)
-            # A face that is hidden for a moment still shows what it showed before, and not what hides it.
-            seen = [face for face in tracked if face.seen or face.number not in predictions]
-            scored = zip(seen, self._classified(frame.image, [face.box for face in seen]), strict=True)
-            predictions |= {face.number: found for face, found in scored}
-            predictions = {face.number: predictions[face.number] for face in tracked}
-            return tuple(_face(frame.image, face.box, predictions[face.number], face.number) for face in tracked)
+    def classify(self, image: Image, boxes: Sequence[Box]) -> list[dict[str, Prediction]]:
+        """Say what faces show that were found by other means.
 
-        return recognize
+        Args:
+            image: uint8, (height, width, 3), BGR.
+            boxes: where the faces are; they may reach over the edge of the picture.
 
-    def _classified(self, image: Image, boxes: Sequence[Box]) -> list[dict[str, Prediction]]:
-        """What every classifier says of each box, by task."""
+        Returns:
+            For each box the classifiers' predictions, by task.
+        """
         predictions: list[dict[str, Prediction]] = [{} for _ in boxes]
         for classifier in self.classifiers:
             card = classifier.card
@@ -102,6 +100,74 @@ class Recognizer:
             for found, row in zip(predictions, scores, strict=True):
                 found[card.task] = Prediction(card.labels, row, least)
         return predictions
+
+
+class Follower:
+    """Says what the faces of a stream's frames show, frame by frame in order: ``follow(frame)``.
+
+    Every face has a number while it is in view, and scores that are averages over time, of that face alone. What does
+    not change while a face is in view, as its card says of a model, is averaged over STEADY seconds. A face that is
+    hidden for a moment still shows what it showed before, and not what hides it.
+    """
+
+    STEADY = 10.0
+
+    def __init__(self, recognizer: Recognizer, tracker: Tracker, smooth: float) -> None:
+        if not smooth >= 0:
+            raise ValueError(f"smooth is a time in seconds, at least 0, not {smooth}")
+        self._recognizer = recognizer
+        self._track = tracker
+        steady = {classifier.card.task for classifier in recognizer.classifiers if classifier.card.steady}
+        self._windows = {
+            classifier.card.task: self.STEADY if smooth and classifier.card.task in steady else smooth
+            for classifier in recognizer.classifiers
+        }
+        self._averages: dict[int, dict[str, _Average]] = {}
+
+    def __call__(self, frame: Frame) -> tuple[Face, ...]:
+        """Find and classify the faces of the next frame; they come in the order of their numbers."""
+        tracked = self._track(frame.image, frame.time)
+        seen = [face for face in tracked if face.seen or face.number not in self._averages]
+        predictions = self._recognizer.classify(frame.image, [face.box for face in seen])
+        for face, found in zip(seen, predictions, strict=True):
+            averages = self._averages.setdefault(face.number, {})
+            for task, prediction in found.items():
+                averages.setdefault(task, _Average(self._windows[task])).add(prediction, frame.time)
+        self._forget(frame.time)
+        return tuple(
+            _face(frame.image, face.box, {task: a.mean for task, a in self._averages[face.number].items()}, face.number)
+            for face in tracked
+        )
+
+    def _forget(self, seconds: float) -> None:
+        """Let go of faces whose numbers do not come back."""
+        self._averages = {
+            number: averages
+            for number, averages in self._averages.items()
+            if all(abs(seconds - average.time) <= MEMORY for average in averages.values())
+        }
+
+
+class _Average:
+    """A prediction averaged over about so many seconds; ``mean`` at the ``time`` of the latest."""
+
+    mean: Prediction
+    time: float
+
+    def __init__(self, window: float) -> None:
+        self._window = window
+        self._count = 0
+
+    def add(self, prediction: Prediction, seconds: float) -> None:
+        self._count += 1
+        share = 1 / self._count
+        if self._count > 1:
+            # An exponential average is as old, in the mean, as one over a window of twice its time constant.
+            elapsed = max(0.0, seconds - self.time)
+            share = max(share, -math.expm1(-2 * elapsed / self._window)) if self._window else 1.0
+            scores = share * prediction.scores + (1 - share) * self.mean.scores
+            prediction = replace(prediction, scores=scores)
+        self.mean, self.time = prediction, seconds
 
 
 def _face(image: Image, box: Box, predictions: dict[str, Prediction], track: int | None = None) -> Face:

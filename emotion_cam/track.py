@@ -1,8 +1,9 @@
 """Follows faces through a stream: each keeps its number, and any detector becomes cheap.
 
 Three kinds of work stand in for a full search of every frame. A search for new faces is shared out over the frames of
-a fifth of a second. A face that is known is looked for ten times a second, near where it was. In between it is where
-its picture matches best. All of that follows from the frames and their times alone: the same file gives the same faces.
+a fifth of a second. A face that is known is looked for several times a second, near where it was. In between it is
+where its picture matches best. All of that follows from the frames and their times alone: the same file gives the same
+faces.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from emotion_cam.detect import Detector, StreamDetector, mostly_inside, same_fac
 from emotion_cam.preprocess import cut_grey, halved
 from emotion_cam.types import Box, Image
 
-LOOK = 0.1
+LOOK = 0.13
 """Seconds after which a known face is looked for again, rather than its picture."""
 
 HOLD = 0.25
 """Seconds for which a face stays where it was after it was last seen, so that a blink of the detector does not show."""
+
+STILL = 0.8
+"""How much (IoU) a face's new box overlaps its old one if it hardly moved. Then the box goes half of the way only,
+or it would tremble with the detector."""
 
 MEMORY = 2.0
 """Seconds for which a face that is gone keeps its number."""
@@ -93,12 +98,15 @@ class Tracker:
         """Find out where a face is now, and whether it is still in view."""
         if not mostly_inside(track.box, image):  # after a change of the picture's size
             return False
-        if 0 <= seconds - track.seen < LOOK and track.shift(image):
+        since = seconds - track.seen
+        shifted = 0 <= since < 2 * LOOK and track.shift(image)
+        if shifted and since < LOOK:
             track.is_seen = True
             return mostly_inside(track.box, image)
-        box = self._detector.look(image, track.box)
+        box = self._detector.look(image, track.box) if mostly_inside(track.box, image) else None
         if box is not None:
-            track.see(box, image, seconds)
+            is_still = shifted and box.iou(track.box) >= STILL
+            track.see(track.box.towards(box, 0.5) if is_still else box, image, seconds)
             return True
         track.is_seen = False
         return 0 <= seconds - track.seen <= HOLD

@@ -59,6 +59,12 @@ class Box:
         """This box moved by so many pixels."""
         return Box(self.x1 + right, self.y1 + down, self.x2 + right, self.y2 + down)
 
+    def towards(self, other: Box, share: float) -> Box:
+        """The box that lies between this one (share 0) and another (share 1)."""
+        a, b = (self.x1, self.y1, self.x2, self.y2), (other.x1, other.y1, other.x2, other.y2)
+        x1, y1, x2, y2 = (round(start + share * (end - start)) for start, end in zip(a, b, strict=True))
+        return Box(x1, y1, x2, y2)
+
     def mirrored(self, picture_width: int) -> Box:
         """Where this box lies after its picture was flipped left to right."""
         return Box(picture_width - self.x2, self.y1, picture_width - self.x1, self.y2)

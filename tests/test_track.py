@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from emotion_cam.detect import HaarDetector, same_face
-from emotion_cam.recognize import Recognizer
+from emotion_cam.recognize import Follower, Recognizer
 from emotion_cam.track import HOLD, LOOK, MEMORY, Tracker
-from emotion_cam.types import Box, Frame, Image
+from emotion_cam.types import Box, Face, Frame, Image
 
 FPS = 30
 NOBODY = np.full((480, 640, 3), 110, np.uint8)
@@ -136,7 +136,7 @@ def test_zero_seconds_search_every_frame_in_full() -> None:
         Tracker(detector, every=-1)
 
 
-def test_a_known_face_is_looked_for_about_ten_times_a_second(portrait: Image) -> None:
+def test_a_known_face_is_looked_for_several_times_a_second(portrait: Image) -> None:
     class Counted(HaarDetector):
         looks = 0
 
@@ -197,6 +197,79 @@ def test_a_picture_of_another_size_is_a_new_scene() -> None:
     track = Tracker(Marks())
     track(blobs(Box(100, 60, 140, 100)), 0.0)
     assert track(np.zeros((40, 50, 3), np.uint8), 0.1) == []
+
+
+def test_the_box_of_a_face_that_sits_still_does_not_tremble(portrait: Image) -> None:
+    rng = np.random.default_rng(0)
+    still = with_portraits(portrait, (320, 240)).astype(int)
+    track = Tracker(HaarDetector())
+    noisy = [np.clip(still + rng.normal(0, 6, still.shape), 0, 255).astype(np.uint8) for _ in range(45)]
+    corners = np.array([track(image, index / FPS)[0].box.x1 for index, image in enumerate(noisy)])
+    alone = np.array([HaarDetector()(image)[0].x1 for image in noisy])
+    assert np.abs(np.diff(corners)).mean() < 0.5 * np.abs(np.diff(alone)).mean()
+
+
+def face_of(recognize: Follower, image: Image, seconds: float) -> Face:
+    (face,) = recognize(Frame(image, 0, seconds))
+    return face
+
+
+def test_scores_are_averaged_over_time_whatever_the_frame_rate(portrait: Image) -> None:
+    image = with_portraits(portrait, (320, 240))
+    (alone,) = Recognizer(detector=lambda image: [Box(270, 190, 370, 290)])(image)
+    changed = cv2.GaussianBlur(image, (0, 0), 6)
+    shares = []
+    for fps in (10, 50):
+        recognize = Recognizer(detector=lambda image: [Box(270, 190, 370, 290)]).follow(every=0, smooth=0.5)
+        for index in range(2 * fps):
+            before = face_of(recognize, image, index / fps)
+        assert before.predictions["emotion"].scores == pytest.approx(alone.predictions["emotion"].scores, abs=1e-5)
+        for index in range(2 * fps, 2 * fps + fps // 2 + 1):
+            after = face_of(recognize, np.asarray(changed), index / fps)
+        (target,) = Recognizer(detector=lambda image: [Box(270, 190, 370, 290)])(np.asarray(changed))
+        a, b, c = (face.predictions["emotion"].scores for face in (before, after, target))
+        way = np.abs(c - a).argmax()
+        shares.append(float((b[way] - a[way]) / (c[way] - a[way])))
+        assert after.predictions["emotion"].scores.sum() == pytest.approx(1, abs=1e-5)
+    # After half a second an average over half a second has come most of the way, and not all of it.
+    assert all(0.75 < share < 0.98 for share in shares)
+    assert shares[0] == pytest.approx(shares[1], abs=0.1)
+
+
+def test_what_is_steady_settles_and_zero_smooths_nothing(portrait: Image) -> None:
+    image = with_portraits(portrait, (320, 240))
+    upside_down = np.ascontiguousarray(image[::-1])
+    place = [Box(270, 190, 370, 290)]
+    (right,), (wrong,) = (Recognizer(detector=lambda _: place)(picture) for picture in (image, upside_down))
+    smoothed, raw = (Recognizer(detector=lambda _: place).follow(0, smooth) for smooth in (0.5, 0.0))
+    for index in range(60):
+        for recognize in (smoothed, raw):
+            face_of(recognize, image, index / FPS)
+    for index in range(60, 75):
+        after = face_of(smoothed, upside_down, index / FPS)
+        plain = face_of(raw, upside_down, index / FPS)
+    for task in ("emotion", "gender"):
+        assert plain.predictions[task].scores == pytest.approx(wrong.predictions[task].scores, abs=1e-5)
+
+    def moved(task: str) -> float:
+        a, b, c = (face.predictions[task].scores for face in (right, after, wrong))
+        return float(np.abs(b - a).sum() / np.abs(c - a).sum())
+
+    assert moved("gender") < 0.35 < moved("emotion")
+    with pytest.raises(ValueError, match="smooth"):
+        Recognizer().follow(smooth=-1)
+
+
+def test_one_persons_scores_do_not_mix_with_anothers(portrait: Image) -> None:
+    image = with_portraits(portrait, (160, 240), (480, 240))
+    image[:, 320:] = image[::-1, 320:]
+    places = [Box(110, 190, 210, 290), Box(430, 190, 530, 290)]
+    alone = Recognizer(detector=lambda _: places)(image)
+    recognize = Recognizer(detector=lambda _: places).follow(every=0)
+    for index in range(10):
+        together = recognize(Frame(image, index, index / FPS))
+    for one, other in zip(alone, together, strict=True):
+        assert one.predictions["emotion"].scores == pytest.approx(other.predictions["emotion"].scores, abs=1e-5)
 
 
 def test_a_hidden_face_shows_what_it_showed_before(portrait: Image) -> None:

@@ -51,6 +51,7 @@ class Recipe:
             written (Polyak and Juditsky 1992; batch normalisation's statistics stay those of training); 0 for none.
         patience: epochs without a better validation accuracy after which to stop; 0 to go on to the end.
         seed: of the weights, the order and the augmentation.
+        steady: whether what the network tells stays the same while a face is in view, as gender does.
         init: a model folder whose weights to start from, instead of random ones; "" for none.
     """
 
@@ -78,6 +79,7 @@ class Recipe:
     average: float = 0.0
     patience: int = 0
     seed: int = 0
+    steady: bool = False
     init: str = ""
 
     def check(self) -> None:
@@ -336,6 +338,7 @@ def _write_model(
             "labels": list(train_sets[0].labels),
             "size": [recipe.size, recipe.size],
             "margin": recipe.margin,
+            "steady": recipe.steady,
             "network": recipe.network,
             "parameters": model.count_params(),
             "data": [
@@ -350,7 +353,7 @@ def _write_model(
             ],
             "training": {
                 "command": command,
-                **{key: value for key, value in asdict(recipe).items() if key not in ("task", "data")},
+                **{key: value for key, value in asdict(recipe).items() if key not in ("task", "data", "steady")},
                 "best_epoch": int(best["epoch"]),
                 "epochs_run": len(history),
                 "keras": keras.__version__,
