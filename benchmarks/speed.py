@@ -38,9 +38,8 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 import haar  # noqa: E402
 import portrait  # noqa: E402
 
-from emotion_cam import Annotator, Box, Face, Frame, Recognizer, open_sink, open_source  # noqa: E402
+from emotion_cam import Annotator, Frame, Recognizer, open_sink, open_source  # noqa: E402
 from emotion_cam.detect import HaarDetector  # noqa: E402
-from emotion_cam.preprocess import extract_face  # noqa: E402
 from emotion_cam.track import Tracker  # noqa: E402
 from emotion_cam.types import Image, Result  # noqa: E402
 
@@ -96,19 +95,17 @@ def whole_runs(clip: Path, rounds: int, fer: Path | None) -> dict[str, dict[str,
 def stages(clip: Path) -> dict[str, float]:
     """Milliseconds of processor time a frame for each stage on its own, one after the other."""
     recognizer, annotate = Recognizer(), Annotator()
-    track = Tracker(HaarDetector())
+    track, follow = Tracker(HaarDetector()), recognizer.follow()
     with open_source(video=clip) as source:
         frames, decode = clocked(lambda: list(source))
-    boxes, detect = clocked(lambda: [[face.box for face in track(frame.image, frame.time)] for frame in frames])
-    crops, extract = clocked(lambda: [crops_of(recognizer, *pair) for pair in zip(frames, boxes, strict=True)])
-    _, classify = clocked(lambda: [classified(recognizer, crop) for crop in crops])
-    follow = recognizer.follow()
-    results = [Result(frame, follow(frame), annotate) for frame in frames]
-    _, draw = clocked(lambda: drawn(annotate, ((result.frame, result.faces) for result in results)))
+    _, detect = clocked(lambda: [track(frame.image, frame.time) for frame in frames])
+    faces, recognize = clocked(lambda: [follow(frame) for frame in frames])
+    results = [Result(frame, found, annotate) for frame, found in zip(frames, faces, strict=True)]
+    _, draw = clocked(lambda: drawn(results))
     with tempfile.TemporaryDirectory() as folder, open_source(video=clip) as source:
         _, encode = clocked(lambda: encoded(results, Path(folder) / "out.mp4", source))
-    times = {"decode": decode, "detect": detect, "extract": extract, "classify": classify, "annotate": draw}
-    return {name: 1000 * seconds / len(frames) for name, seconds in {**times, "encode": encode}.items()}
+    times = {"decode": decode, "detect": detect, "classify": recognize - detect, "annotate": draw, "encode": encode}
+    return {name: 1000 * seconds / len(frames) for name, seconds in times.items()}
 
 
 def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
@@ -116,19 +113,9 @@ def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
     return work(), time.process_time() - start
 
 
-def crops_of(recognizer: Recognizer, frame: Frame, boxes: Sequence[Box]) -> list[list[Image]]:
-    cards = [classifier.card for classifier in recognizer.classifiers]
-    return [[extract_face(frame.image, box, card.size, card.margin) for box in boxes] for card in cards]
-
-
-def classified(recognizer: Recognizer, crops: list[list[Image]]) -> None:
-    for classifier, faces in zip(recognizer.classifiers, crops, strict=True):
-        classifier(faces)
-
-
-def drawn(annotate: Annotator, pairs: Iterable[tuple[Frame, Sequence[Face]]]) -> None:
-    for frame, faces in pairs:
-        annotate(frame.image, faces)
+def drawn(results: Iterable[Result]) -> None:
+    for result in results:
+        result.annotate(result.frame.image, result.faces)
 
 
 def encoded(results: Iterable[Result], path: Path, source: Any) -> None:
@@ -162,16 +149,19 @@ def moving(faces: int, scale: float = 1.0, count: int = 90) -> Iterator[Frame]:
 def recognition(frames: list[Frame]) -> dict[str, float]:
     """Milliseconds of processor time a frame: all of recognition and drawing, and of that the networks."""
     recognizer, annotate = Recognizer(), Annotator()
-    follow = recognizer.follow()
-    follow(frames[0])  # the first frame is searched in full, which says nothing of the ones to come
-    faces, recognized = clocked(lambda: [follow(frame) for frame in frames[1:]])
-    pairs = list(zip(frames[1:], faces, strict=True))
-    _, drawing = clocked(lambda: drawn(annotate, pairs))
-    crops = [crops_of(recognizer, frame, [face.box for face in found]) for frame, found in pairs]
-    _, networks = clocked(lambda: [classified(recognizer, crop) for crop in crops])
-    found = statistics.mean(len(found) for found in faces)
-    milliseconds = {"recognise and draw": recognized + drawing, "networks": networks}
-    return {"faces": found, **{name: 1000 * seconds / len(pairs) for name, seconds in milliseconds.items()}}
+    track, follow = Tracker(HaarDetector()), recognizer.follow()
+    first, *rest = frames  # the first is searched in full, which says nothing of the ones to come
+    track(first.image, first.time)
+    follow(first)
+    _, detect = clocked(lambda: [track(frame.image, frame.time) for frame in rest])
+    faces, recognize = clocked(lambda: [follow(frame) for frame in rest])
+    results = [Result(frame, found, annotate) for frame, found in zip(rest, faces, strict=True)]
+    _, draw = clocked(lambda: drawn(results))
+    milliseconds = {"recognise and draw": recognize + draw, "networks": recognize - detect}
+    return {
+        "faces": statistics.mean(len(found) for found in faces),
+        **{name: 1000 * seconds / len(rest) for name, seconds in milliseconds.items()},
+    }
 
 
 def new_face_after(trials: int = 60) -> list[float]:

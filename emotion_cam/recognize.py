@@ -11,7 +11,7 @@ from emotion_cam.classify import Classifier, shipped_models
 from emotion_cam.detect import Detector, HaarDetector
 from emotion_cam.errors import ModelError
 from emotion_cam.preprocess import extract_face
-from emotion_cam.track import MEMORY, Tracker
+from emotion_cam.track import MEMORY, Tracked, Tracker
 from emotion_cam.types import Box, Face, Frame, Image, Prediction
 
 
@@ -63,8 +63,11 @@ class Recognizer:
             One Face for each face, in the detector's order; none if there is none.
         """
         boxes = self._detect(image)
-        found = self.classify(image, boxes)
-        return tuple(_face(image, box, predictions) for box, predictions in zip(boxes, found, strict=True))
+        predictions: list[dict[str, Prediction]] = [{} for _ in boxes]
+        for classifier in self.classifiers:
+            for found, prediction in zip(predictions, self.predict(classifier, image, boxes), strict=True):
+                found[classifier.card.task] = prediction
+        return tuple(_face(image, box, found) for box, found in zip(boxes, predictions, strict=True))
 
     def follow(self, every: float = 0.2, smooth: float = 0.5) -> Follower:
         """Begin a stream: what is returned takes its frames in order, and gives their faces with their numbers.
@@ -82,62 +85,67 @@ class Recognizer:
         """
         return Follower(self, Tracker(self._detect, every), smooth)
 
-    def classify(self, image: Image, boxes: Sequence[Box]) -> list[dict[str, Prediction]]:
-        """Say what faces show that were found by other means.
+    def predict(self, classifier: Classifier, image: Image, boxes: Sequence[Box]) -> list[Prediction]:
+        """What one of the classifiers says of faces that were found already, all in one batch.
 
         Args:
+            classifier: one of ``classifiers``.
             image: uint8, (height, width, 3), BGR.
             boxes: where the faces are; they may reach over the edge of the picture.
-
-        Returns:
-            For each box the classifiers' predictions, by task.
         """
-        predictions: list[dict[str, Prediction]] = [{} for _ in boxes]
-        for classifier in self.classifiers:
-            card = classifier.card
-            scores = classifier([extract_face(image, box, card.size, card.margin) for box in boxes])
-            least = card.min_confidence if self._min_confidence is None else self._min_confidence
-            for found, row in zip(predictions, scores, strict=True):
-                found[card.task] = Prediction(card.labels, row, least)
-        return predictions
+        card = classifier.card
+        least = card.min_confidence if self._min_confidence is None else self._min_confidence
+        scores = classifier([extract_face(image, box, card.size, card.margin) for box in boxes])
+        return [Prediction(card.labels, row, least) for row in scores]
 
 
 class Follower:
     """Says what the faces of a stream's frames show, frame by frame in order: ``follow(frame)``.
 
-    Every face has a number while it is in view, and scores that are averages over time, of that face alone. What does
-    not change while a face is in view, as its card says of a model, is averaged over STEADY seconds. A face that is
-    hidden for a moment still shows what it showed before, and not what hides it.
+    Every face has a number while it is in view, and scores that are averages over time, of that face alone. What stays
+    the same while a face is in view, as its card says of a model, is asked for ten times a second and averaged over ten
+    seconds. A face that is hidden for a moment still shows what it showed before, and not what hides it.
     """
 
-    STEADY = 10.0
+    STEADY_EVERY = 0.1
+    STEADY_WINDOW = 10.0
 
     def __init__(self, recognizer: Recognizer, tracker: Tracker, smooth: float) -> None:
         if not smooth >= 0:
             raise ValueError(f"smooth is a time in seconds, at least 0, not {smooth}")
         self._recognizer = recognizer
         self._track = tracker
-        steady = {classifier.card.task for classifier in recognizer.classifiers if classifier.card.steady}
-        self._windows = {
-            classifier.card.task: self.STEADY if smooth and classifier.card.task in steady else smooth
-            for classifier in recognizer.classifiers
-        }
+        self._smooth = smooth
         self._averages: dict[int, dict[str, _Average]] = {}
 
     def __call__(self, frame: Frame) -> tuple[Face, ...]:
         """Find and classify the faces of the next frame; they come in the order of their numbers."""
         tracked = self._track(frame.image, frame.time)
         seen = [face for face in tracked if face.seen or face.number not in self._averages]
-        predictions = self._recognizer.classify(frame.image, [face.box for face in seen])
-        for face, found in zip(seen, predictions, strict=True):
-            averages = self._averages.setdefault(face.number, {})
-            for task, prediction in found.items():
-                averages.setdefault(task, _Average(self._windows[task])).add(prediction, frame.time)
+        for face in seen:
+            self._averages.setdefault(face.number, {})
+        for classifier in self._recognizer.classifiers:
+            self._classify(classifier, seen, frame)
         self._forget(frame.time)
         return tuple(
             _face(frame.image, face.box, {task: a.mean for task, a in self._averages[face.number].items()}, face.number)
             for face in tracked
         )
+
+    def _classify(self, classifier: Classifier, faces: Sequence[Tracked], frame: Frame) -> None:
+        """Take the scores of those faces into their averages for whom it is time."""
+        task, pause, window = classifier.card.task, 0.0, self._smooth
+        if classifier.card.steady and self._smooth:
+            pause, window = self.STEADY_EVERY, self.STEADY_WINDOW
+        averages = [self._averages[face.number].setdefault(task, _Average(window)) for face in faces]
+        due = [
+            (face, average)
+            for face, average in zip(faces, averages, strict=True)
+            if not 0 <= frame.time - average.time < pause
+        ]
+        predictions = self._recognizer.predict(classifier, frame.image, [face.box for face, _ in due])
+        for (_, average), prediction in zip(due, predictions, strict=True):
+            average.add(prediction, frame.time)
 
     def _forget(self, seconds: float) -> None:
         """Let go of faces whose numbers do not come back."""
@@ -152,9 +160,9 @@ class _Average:
     """A prediction averaged over about so many seconds; ``mean`` at the ``time`` of the latest."""
 
     mean: Prediction
-    time: float
 
     def __init__(self, window: float) -> None:
+        self.time = -math.inf
         self._window = window
         self._count = 0
 
