@@ -2,6 +2,7 @@
 
     python tools/portrait.py demo/portrait.png     the portrait itself
     python tools/portrait.py demo/portrait.mp4     six seconds in which a camera moves about it
+    python tools/portrait.py demo/portrait.mp4 3   the same three times over
 
 The portrait is by NASA and in the public domain; scikit-image carries it, so that nothing is downloaded.
 """
@@ -30,10 +31,10 @@ def portrait() -> Image:
     return np.asarray(astronaut()[..., ::-1], np.uint8).copy()
 
 
-def moving_frames() -> Iterator[Frame]:
-    """The portrait, seen by a camera that comes closer, goes back, and sways."""
+def moving_frames(times: int = 1) -> Iterator[Frame]:
+    """The portrait, seen by a camera that comes closer, goes back, and sways, so many times."""
     picture = portrait()
-    for index in range(FPS * SECONDS):
+    for index in range(FPS * SECONDS * times):
         turn = 2 * math.pi * index / (FPS * SECONDS)
         zoom = 2.0 - 0.7 * math.cos(turn)
         corner = [
@@ -54,7 +55,7 @@ def _inside(corner: float, most: float) -> float:
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     path = Path(sys.argv[1])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ def main() -> None:
         cv2.imwrite(str(path), portrait())
         return
     with VideoSink(path, fps=FPS) as sink:
-        for frame in moving_frames():
+        for frame in moving_frames(int(sys.argv[2]) if len(sys.argv) == 3 else 1):
             sink.write(Result(frame, (), lambda image, _: image))
 
 
