@@ -3,13 +3,17 @@
 # make lint   ruff and mypy alone
 # make bench  how fast it is, beside fer, the published loop and mere decoding and encoding
 # make picture   the picture in the README
+# make models   all shipped models anew from the data sets in data/ (make DATA=path …): hours; or make model-emotion,
+#               model-emotion-fer2013, model-gender. A run that was stopped goes on with make RESUME=--resume …
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
 
 PYTHON ?= python3
 VENV ?= .venv
+DATA ?= data
+RESUME ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo picture bench test lint clean
+.PHONY: demo picture bench models model-emotion model-emotion-fer2013 model-gender test lint clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
@@ -22,6 +26,35 @@ picture: $(VENV)/.installed-demo
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py
+
+CAM = $(BIN)/emotion-cam
+FER_AND_RAF = --data fer2013=$(DATA)/fer2013 --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb
+FAIR_AND_UTK = --data fairface=$(DATA)/fairface --data utkface=$(DATA)/utkface
+
+models: model-emotion model-emotion-fer2013 model-gender
+
+model-emotion: $(VENV)/.installed-test
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --epochs 60 --learning-rate 3e-3 \
+	  --votes 0.7 --weight-decay 1e-3 --balance 0.3 --seed 2 --out models/emotion $(RESUME)
+	$(CAM) export models/emotion --calibrate --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb
+	$(CAM) evaluate models/emotion --record --split validation $(FER_AND_RAF)
+	$(CAM) evaluate models/emotion --record --framing $(FER_AND_RAF)
+
+model-emotion-fer2013: $(VENV)/.installed-test
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --epochs 75 --learning-rate 3e-3 --votes 0.3 \
+	  --weight-decay 1e-3 --seed 1 --out models/emotion-fer2013 $(RESUME)
+	$(CAM) evaluate models/emotion-fer2013 --record --framing $(FER_AND_RAF)
+
+model-gender: runs/gender $(VENV)/.installed-test
+	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender --steady --size 64 --epochs 10 \
+	  --learning-rate 2e-3 --weight-decay 1e-3 --balance 1 --seed 2 --out models/gender $(RESUME)
+	$(CAM) export models/gender --calibrate --data fairface=$(DATA)/fairface
+	$(CAM) evaluate models/gender --record --split validation --data fairface=$(DATA)/fairface
+	$(CAM) evaluate models/gender --record --framing $(FAIR_AND_UTK)
+
+runs/gender: $(VENV)/.installed-test
+	$(CAM) train --task gender $(FAIR_AND_UTK) --steady --size 64 --epochs 14 --learning-rate 4e-3 \
+	  --weight-decay 1e-3 --seed 1 --out runs/gender $(RESUME)
 
 test: lint
 	$(BIN)/python -m pytest
