@@ -45,16 +45,21 @@ model-emotion-fer2013: $(VENV)/.installed-test
 	  --weight-decay 1e-3 --seed 1 --out models/emotion-fer2013 $(RESUME)
 	$(CAM) evaluate models/emotion-fer2013 --record --framing $(FER_AND_RAF)
 
-model-gender: runs/gender $(VENV)/.installed-test
-	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender --steady --size 64 --epochs 10 \
-	  --learning-rate 2e-3 --weight-decay 1e-3 --balance 1 --seed 2 --out models/gender $(RESUME)
+model-gender: runs/gender-2 $(VENV)/.installed-test
+	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-2 --steady --size 64 --margin 0.125 \
+	  --epochs 18 --learning-rate 3e-3 --weight-decay 1e-3 --balance 1 --augmentation framing --seed 3 \
+	  --out models/gender $(RESUME)
 	$(CAM) export models/gender --calibrate --data fairface=$(DATA)/fairface
 	$(CAM) evaluate models/gender --record --split validation --data fairface=$(DATA)/fairface
 	$(CAM) evaluate models/gender --record --framing $(FAIR_AND_UTK)
 
-runs/gender: $(VENV)/.installed-test
-	$(CAM) train --task gender $(FAIR_AND_UTK) --steady --size 64 --epochs 14 --learning-rate 4e-3 \
-	  --weight-decay 1e-3 --seed 1 --out runs/gender $(RESUME)
+runs/gender-2: runs/gender-1
+	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-1 --size 64 --epochs 10 \
+	  --learning-rate 2e-3 --weight-decay 1e-3 --balance 1 --seed 2 --out runs/gender-2 $(RESUME)
+
+runs/gender-1: $(VENV)/.installed-test
+	$(CAM) train --task gender $(FAIR_AND_UTK) --size 64 --epochs 14 --learning-rate 4e-3 --weight-decay 1e-3 --seed 1 \
+	  --out runs/gender-1 $(RESUME)
 
 test: lint
 	$(BIN)/python -m pytest
