@@ -92,7 +92,7 @@ class _Look(NamedTuple):
 
 
 _QUICK = _Look(side=36, margin=0.3, smallest=0.75, largest=1.4, votes=2)
-"""Enough for a face that was there a moment ago, in a quarter of a thorough look's time.
+"""Enough for a face that was there a moment ago, in a fraction of a thorough look's time.
 
 The sizes reach further than a face can grow, for where half of the windows that agree are left out, the others mislead.
 """

@@ -72,7 +72,7 @@ def cut_grey(image: Image, box: Box) -> Image:
 def halved(image: Image, size: tuple[int, int]) -> Image:
     """A picture halved, by averages of four pixels, while it is at least twice as high and wide as ``size``.
 
-    What is left to do to reach that size is then cheap: other averages take OpenCV ten times as long. Up to 1.5 % of
+    What is left to do to reach that size is then cheap: other averages take OpenCV many times as long. Up to 1.5 % of
     the picture is cut off all round, so that it can be halved.
     """
     times = min(image.shape[0] // size[0], image.shape[1] // size[1]).bit_length() - 1

@@ -205,7 +205,7 @@ class VideoSink(FileSink):
         self._live = live
         self._origin = 0.0
         self._file: _VideoFile | None = None
-        # Encoding a frame beside the recognition of the next ones takes a sixth off the time of a run on two cores.
+        # A frame is encoded beside the recognition of the next ones, which shortens a run even on two cores.
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._encoding: deque[Future[None]] = deque()
 
