@@ -12,21 +12,20 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from emotion_cam import __version__
-from emotion_cam.errors import EmotionCamError, SinkError
+from emotion_cam.errors import EmotionCamError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from emotion_cam.sinks import Sink
+    from emotion_cam.job import Outcome
     from emotion_cam.sources import Source
     from emotion_cam.training.evaluate import Report
-    from emotion_cam.types import Result
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -209,15 +208,18 @@ def recognise(
     if show is False and not out:
         raise typer.BadParameter("nothing would come of this; add --out FILE, or leave --no-show away.", ctx=context)
     with _told():
-        _recognise(
+        from emotion_cam.job import Job, Outcome, do
+
+        job = Job(
             camera=camera,
             video=video,
             image=image,
-            out=out or [],
+            out=tuple(out or ()),
             show=show,
             mirror=mirror,
             bars=bars,
-            models={"emotion": emotion_model, "gender": gender_model},
+            emotion_model=emotion_model,
+            gender_model=gender_model,
             runtime=runtime,
             min_confidence=min_confidence,
             detector=detector,
@@ -226,108 +228,25 @@ def recognise(
             smooth=smooth,
             threads=threads,
         )
+        outcome = Outcome()
+        try:
+            do(job, outcome, tell=lambda message: _err.print(_plain(message)), progress=_progress)
+        finally:
+            _tell_outcome(outcome, "frame" if image is None else "picture")
 
 
-def _recognise(
-    *,
-    camera: str | None,
-    video: str | None,
-    image: Path | None,
-    out: list[Path],
-    show: bool | None,
-    mirror: bool | None,
-    bars: bool,
-    models: dict[str, Path | None],
-    runtime: str,
-    min_confidence: float | None,
-    detector: str,
-    min_face: float | None,
-    every: float,
-    smooth: float,
-    threads: int,
-) -> None:
-    import cv2
-
-    from emotion_cam.annotate import Annotator
-    from emotion_cam.classify import shipped_models
-    from emotion_cam.detect import open_detector
-    from emotion_cam.loop import run
-    from emotion_cam.recognize import Recognizer
-    from emotion_cam.sinks import WindowSink, open_sink
-    from emotion_cam.sources import open_source
-
-    _refuse_twice(out)
-    chosen = {**shipped_models(), **{task: folder for task, folder in models.items() if folder is not None}}
-    cv2.setNumThreads(threads)
-    options = {} if min_face is None else {"min_face": min_face}
-    recognizer = Recognizer(
-        list(chosen.values()),
-        detector=open_detector(detector, **options),
-        runtime=runtime,
-        threads=threads,
-        min_confidence=min_confidence,
-    )
-    sinks: list[Sink] = []
-    tally = _Tally("picture" if image is not None else "frame")
-    try:
-        with contextlib.ExitStack() as stack:
-            source = stack.enter_context(open_source(camera=camera, video=video, image=image))
-            sinks += [stack.enter_context(open_sink(path, source)) for path in out]
-            if show or (show is None and (source.live or not out)):
-                window = WindowSink(
-                    mirror=source.live and mirror is None,
-                    show_fps=source.live,
-                    hold=image is not None,
-                    on_message=lambda message: _err.print(_plain(message)),
-                )
-                sinks.append(stack.enter_context(window))
-            advance = stack.enter_context(_progress(source))
-
-            def watch(result: Result) -> None:
-                tally.add(result)
-                advance()
-
-            # Pictures have nothing to do with each other.
-            recognize = recognizer.follow(every, smooth) if image is None else lambda frame: recognizer(frame.image)
-            frames = (frame.mirrored() for frame in source) if mirror else source
-            run(frames, recognize, Annotator(bars=bars), sinks, watch)
-    finally:
-        tally.tell([sink.kept for sink in sinks if sink.kept is not None])
-
-
-def _refuse_twice(out: list[Path]) -> None:
-    seen = set()
-    for path in out:
-        if path.resolve() in seen:
-            raise SinkError(f"{path} is given twice with --out; each output needs a name of its own.")
-        seen.add(path.resolve())
-
-
-class _Tally:
-    """Counts what was seen, for the line at the end."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._frames = self._with_face = 0
-        self._last: tuple[Any, ...] = ()
-
-    def add(self, result: Result) -> None:
-        self._frames += 1
-        self._with_face += bool(result.faces)
-        self._last = result.faces
-
-    def tell(self, kept: list[Path]) -> None:
-        if self._frames == 1:
-            faces = [
-                ", ".join(f"{p.label} {p.score:.0%}" if p.is_sure else p.label for p in face.predictions.values())
-                for face in self._last
-            ]
-            count = f"{len(faces)} face" + ("" if len(faces) == 1 else "s")
-            _out.print(f"1 {self._unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])]))
-        elif self._frames:
-            _out.print(f"{self._frames} {self._unit}s, {self._with_face} of them with a face")
-        for path in kept:
-            _out.print(f"Wrote {_plain(str(path))}")
+def _tell_outcome(outcome: Outcome, unit: str) -> None:
+    if outcome.frames == 1:
+        faces = [
+            ", ".join(f"{p.label} {p.score:.0%}" if p.is_sure else p.label for p in face.predictions.values())
+            for face in outcome.faces
+        ]
+        count = f"{len(faces)} face" + ("" if len(faces) == 1 else "s")
+        _out.print(f"1 {unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])]))
+    elif outcome.frames:
+        _out.print(f"{outcome.frames} {unit}s, {outcome.with_face} of them with a face")
+    for path in outcome.kept:
+        _out.print(f"Wrote {_plain(str(path))}")
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ LAYERS = [
     {"sinks", "track"},
     {"recognize"},
     {"loop"},
-    {"training"},
+    {"training", "job"},
     {"cli"},
     {"__main__", "__init__"},
 ]

@@ -1,0 +1,146 @@
+"""One run as data, and what it takes to do it: Job says what is wanted, ``do`` builds the objects and runs the loop.
+
+A Job can be sent to another process; what it leads to is told in an Outcome.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+
+from emotion_cam.annotate import Annotator
+from emotion_cam.classify import shipped_models
+from emotion_cam.detect import open_detector
+from emotion_cam.errors import SinkError
+from emotion_cam.loop import run
+from emotion_cam.recognize import Recognizer
+from emotion_cam.sinks import Sink, WindowSink, open_sink
+from emotion_cam.sources import Source, open_source
+from emotion_cam.types import Face, Result
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is wanted of one run; the options of the command line explain the fields.
+
+    Exactly one of ``camera``, ``video`` and ``image`` is given. None means: as is best for the source.
+    """
+
+    camera: str | None = None
+    video: str | None = None
+    image: Path | None = None
+    out: tuple[Path, ...] = ()
+    show: bool | None = None
+    mirror: bool | None = None
+    bars: bool = True
+    emotion_model: Path | None = None
+    gender_model: Path | None = None
+    runtime: str = "litert"
+    min_confidence: float | None = None
+    detector: str = "haar"
+    min_face: float | None = None
+    every: float = 0.2
+    smooth: float = 0.5
+    threads: int = 1
+
+
+@dataclass
+class Outcome:
+    """What a run has come to so far.
+
+    Attributes:
+        frames: how many frames, or pictures, went through.
+        with_face: how many of them had a face.
+        faces: those of the latest.
+        kept: what was written, as far as it was.
+    """
+
+    frames: int = 0
+    with_face: int = 0
+    faces: tuple[Face, ...] = ()
+    kept: list[Path] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        self.frames += 1
+        self.with_face += bool(result.faces)
+        self.faces = result.faces
+
+
+def _unwatched(source: Source) -> AbstractContextManager[Callable[[], None]]:
+    return contextlib.nullcontext(lambda: None)
+
+
+def do(
+    job: Job,
+    outcome: Outcome,
+    *,
+    tell: Callable[[str], None] = lambda message: None,
+    progress: Callable[[Source], AbstractContextManager[Callable[[], None]]] = _unwatched,
+) -> None:
+    """Do a job to its end, and count in ``outcome`` what it comes to, whether it ends well or not.
+
+    Args:
+        job: what is wanted.
+        outcome: a new one.
+        tell: is told of what people should know at once, in a sentence.
+        progress: gives, for the opened source, what is called after each frame, for as long as the run lasts.
+
+    Raises:
+        EmotionCamError: what is wanted cannot be had, in a sentence for people.
+    """
+    _refuse_twice(job.out)
+    recognizer = _recognizer(job)
+    annotator = Annotator(bars=job.bars)
+    sinks: list[Sink] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open_source(camera=job.camera, video=job.video, image=job.image))
+            sinks += [stack.enter_context(open_sink(path, source)) for path in job.out]
+            if job.show or (job.show is None and (source.live or not job.out)):
+                window = WindowSink(
+                    mirror=source.live and job.mirror is None,
+                    show_fps=source.live,
+                    hold=job.image is not None,
+                    on_message=tell,
+                )
+                sinks.append(stack.enter_context(window))
+            advance = stack.enter_context(progress(source))
+
+            def watch(result: Result) -> None:
+                outcome.add(result)
+                advance()
+
+            # Pictures have nothing to do with each other.
+            still = job.image is not None
+            recognize = (lambda frame: recognizer(frame.image)) if still else recognizer.follow(job.every, job.smooth)
+            frames = (frame.mirrored() for frame in source) if job.mirror else source
+            run(frames, recognize, annotator, sinks, watch)
+    finally:
+        outcome.kept = [sink.kept for sink in sinks if sink.kept is not None]
+
+
+def _recognizer(job: Job) -> Recognizer:
+    wanted = {"emotion": job.emotion_model, "gender": job.gender_model}
+    models = {**shipped_models(), **{task: folder for task, folder in wanted.items() if folder is not None}}
+    cv2.setNumThreads(job.threads)
+    options = {} if job.min_face is None else {"min_face": job.min_face}
+    return Recognizer(
+        list(models.values()),
+        detector=open_detector(job.detector, **options),
+        runtime=job.runtime,
+        threads=job.threads,
+        min_confidence=job.min_confidence,
+    )
+
+
+def _refuse_twice(out: Sequence[Path]) -> None:
+    seen = set()
+    for path in out:
+        if path.resolve() in seen:
+            raise SinkError(f"{path} is given twice with --out; each output needs a name of its own.")
+        seen.add(path.resolve())

@@ -1,0 +1,85 @@
+"""Where results go: a window, a video, pictures, tables. They differ in their ``Sink`` only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from emotion_cam.errors import SinkError
+from emotion_cam.sinks.base import FileSink, Sink
+from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
+from emotion_cam.sinks.tables import CsvSink, JsonlSink
+from emotion_cam.sinks.video import VideoSink
+from emotion_cam.sinks.window import WindowSink
+from emotion_cam.sources import ImageSource, Source, VideoSource
+
+__all__ = [
+    "SINKS",
+    "CsvSink",
+    "FileSink",
+    "FolderSink",
+    "ImageSink",
+    "JsonlSink",
+    "Sink",
+    "VideoSink",
+    "WindowSink",
+    "open_sink",
+]
+
+
+def open_sink(path: str | Path, source: Source) -> Sink:
+    """The sink for a path, chosen by its suffix (see ``SINKS``), and a folder for pictures.
+
+    Raises:
+        SinkError: nothing is written under that suffix, the place cannot be written to, or it is the source itself.
+    """
+    is_folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
+    path = Path(path)
+    if isinstance(source, ImageSource) and (is_folder or (source.folder and not path.suffix)):
+        _spare(source, *(path / picture.name for picture in source.paths))
+        return FolderSink(path)
+    if is_folder:
+        raise SinkError(f"{path} is a folder: add the name of a file, which ends in one of {' '.join(SINKS)}.")
+    make = SINKS.get(path.suffix.lower())
+    if make is None:
+        raise SinkError(f"{path} is no output: its name must end in one of {' '.join(SINKS)}.")
+    _spare(source, path)
+    return make(path, source)
+
+
+def _spare(source: Source, *outputs: Path) -> None:
+    def identity(path: Path) -> tuple[int, int]:
+        status = path.stat()
+        return status.st_dev, status.st_ino
+
+    read = {identity(path) for path in source.paths if path.exists()}
+    for path in outputs:
+        if path.exists() and identity(path) in read:
+            raise SinkError(f"{path} is what is read: choose another name for the output.")
+
+
+def _make_video(path: Path, source: Source) -> Sink:
+    if isinstance(source, ImageSource):
+        raise SinkError(f"{path} is a video, which pictures do not make: use .png, .jpg, or a folder.")
+    audio_from = source if isinstance(source, VideoSource) else None
+    return VideoSink(path, fps=source.fps, audio_from=audio_from, live=source.live)
+
+
+def _make_image(path: Path, source: Source) -> Sink:
+    numbered = source.frame_count != 1
+    if numbered:
+        _spare(source, *(with_number(path, index) for index in range(len(source.paths))))
+    return ImageSink(path, numbered=numbered)
+
+
+SINKS: dict[str, Callable[[Path, Source], Sink]] = {
+    ".mp4": _make_video,
+    ".mkv": _make_video,
+    ".png": _make_image,
+    ".jpg": _make_image,
+    ".jpeg": _make_image,
+    ".csv": lambda path, source: CsvSink(path),
+    ".jsonl": lambda path, source: JsonlSink(path),
+}
+"""What writes a file, by its suffix. A new kind of output is a class above and a line here."""

@@ -1,0 +1,205 @@
+"""An H.264 video, with the sound of the one that it comes from."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Before av, which brings an X library of its own: the other way round OpenCV takes that, and its windows hang.
+import cv2  # isort: skip
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, VideoReformatter
+
+from emotion_cam.sinks.base import FileSink, telling
+from emotion_cam.sources import VideoSource, packet_end
+from emotion_cam.types import Image, Result
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import OutputContainer
+    from av.packet import Packet
+    from cv2.typing import MatLike
+
+
+class VideoSink(FileSink):
+    """An H.264 video of the annotated frames at their own times, with the sound of the video that they come from.
+
+    The first frame sets the size; an odd size grows by one pixel, and later frames of another size are stretched.
+
+    Args:
+        path: ends in .mp4 or .mkv.
+        fps: the nominal rate, which tells how long the last frame lasts; None if unknown.
+        audio_from: the video whose sound to carry across: all of it if every frame came, else as far as they came.
+        live: the frames come in real time: spend less on compression, and give the first one the time 0.
+    """
+
+    AHEAD = 8
+    """How many frames may wait to be encoded."""
+
+    def __init__(
+        self, path: str | Path, *, fps: float | None, audio_from: VideoSource | None = None, live: bool = False
+    ) -> None:
+        super().__init__(path)
+        self._fps = fps or 30.0
+        self._audio_from = audio_from
+        self._live = live
+        self._origin = 0.0
+        self._file: _VideoFile | None = None
+        # A frame is encoded beside the recognition of the next ones, which shortens a run even on two cores.
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._encoding: deque[Future[None]] = deque()
+
+    def write(self, result: Result) -> None:
+        image, seconds = result.annotated, result.frame.time
+        with telling(self.path):
+            if self._file is None:
+                self._origin = seconds if self._live else 0.0
+                self._file = _VideoFile(self._part, image, self._fps, self._audio_from, self._live)
+            if len(self._encoding) == self.AHEAD:
+                self._encoding.popleft().result()
+            self._encoding.append(self._encoder.submit(self._file.write, image, seconds - self._origin))
+        self._empty = False
+
+    def _finish(self) -> None:
+        try:
+            for frame in self._encoding:
+                frame.result()
+        finally:
+            self._encoder.shutdown()
+            if self._file is not None:
+                self._file.close()
+
+
+class _VideoFile:
+    """A video file in the making: pictures of the size of ``image``, and the sound of ``audio_from``."""
+
+    CLOCK = 360_000
+    """Ticks per second: the usual clocks, 1/1000, 1/24000, 1/30000 and 1/90000 s, are whole numbers of them."""
+
+    COPIED_TO_MP4 = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+    """The codecs of sound that players expect in an MP4 file. Matroska takes nearly all."""
+
+    def __init__(self, path: Path, image: Image, fps: float, audio_from: VideoSource | None, live: bool) -> None:
+        is_mp4 = path.suffix.lower() == ".mp4"
+        self._file = av.open(str(path.absolute()), "w", container_options={"movflags": "+faststart"} if is_mp4 else {})
+        # Without B-frames the frames are stored in the order of their times, which keeps a variable rate exact.
+        options = {"preset": "veryfast", "crf": "20", "bf": "0"} | ({"tune": "zerolatency"} if live else {})
+        self._video = self._file.add_stream("libx264", Fraction(fps).limit_denominator(1001), options)
+        height, width = image.shape[:2]
+        self._size = width, height
+        self._video.width, self._video.height = width + width % 2, height + height % 2
+        self._video.pix_fmt = "yuv420p"
+        self._reformatter = VideoReformatter()  # one for all frames: to set it up takes longer than to use it
+        context = self._video.codec_context
+        context.time_base = Fraction(1, self.CLOCK)
+        if not live:
+            context.thread_type = "FRAME"  # frames are encoded while the next ones are recognised
+        # Players that are not told guess the colours. 1 is BT.709 in ITU-T H.273, and in FFmpeg the limited range.
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        self._ticks = -1
+        self._lasting = 1 / fps
+        self._audio_from = audio_from
+        copied = self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs
+        self._sound = _sound(audio_from, self._file, copied) if audio_from else None
+        self._heard = 0.0
+
+    def write(self, image: Image, seconds: float) -> None:
+        self._ticks = max(round(seconds * self.CLOCK), self._ticks + 1)
+        self._write_sound(until=self._ticks / self.CLOCK)
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(self._fitted(image)), format="bgr24")
+        frame = self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame.pts, frame.time_base = self._ticks, Fraction(1, self.CLOCK)
+        self._file.mux(self._video.encode(frame))
+
+    def close(self) -> None:
+        end = self._ticks / self.CLOCK + self._lasting
+        with self._file:
+            self._write_sound(until=math.inf if self._audio_from and self._audio_from.ended else end)
+            self._file.mux(self._video.encode(None))
+        if self._sound is not None:
+            self._sound.close()
+
+    def _write_sound(self, until: float) -> None:
+        """Write the sound up to a time in seconds: before the pictures from then on, so that none of it piles up."""
+        while self._sound is not None and self._heard < until:
+            packet = next(self._sound, None)
+            if packet is None:
+                self._sound = None
+            else:
+                self._heard = packet_end(packet)
+                self._file.mux(packet)
+
+    def _fitted(self, image: Image) -> Image:
+        """The picture at the size of the first one, its last column and row repeated where that size is odd."""
+        width, height = self._size
+        fitted: MatLike = image
+        if image.shape[:2] != (height, width):
+            fitted = cv2.resize(fitted, (width, height), interpolation=cv2.INTER_AREA)
+        if width % 2 or height % 2:
+            fitted = cv2.copyMakeBorder(fitted, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        return np.asarray(fitted, np.uint8)
+
+
+def _sound(
+    source: VideoSource, target: OutputContainer, copied: Collection[str]
+) -> Generator[Packet[AudioStream], None, None]:
+    """The sound of a video as packets for another file, timed like the frames of the source.
+
+    It is copied if its codec is among ``copied``, else encoded anew as AAC. A stream is added to the target when the
+    first packet is asked for, which must be before the target is written to.
+    """
+    with av.open(str(source.path.absolute())) as file:
+        if not file.streams.audio:
+            return
+        stream = file.streams.audio[0]
+        codec = stream.codec_context.codec
+        if codec.name in copied or codec.canonical_name in copied:
+            yield from _copied(_readable(file.demux(stream)), target.add_stream_from_template(stream), source.start)
+        else:
+            known = stream.rate in (av.Codec("aac", "w").audio_rates or [])
+            encoder = target.add_stream("aac", stream.rate if known else 48_000)
+            encoder.layout = "mono" if stream.channels == 1 else "stereo"
+            yield from _encoded(_readable(file.demux(stream)), encoder, source.start)
+
+
+def _readable(packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
+    """The packets up to where a damaged file cannot be read on. That it is damaged, its source tells."""
+    with suppress(av.FFmpegError):
+        yield from packets
+
+
+def _copied(
+    packets: Iterable[Packet[AudioStream]], target: AudioStream, start: Fraction
+) -> Iterator[Packet[AudioStream]]:
+    last = -math.inf
+    for packet in packets:
+        # The empty packet at the end has no time, and one that steps back in time could not be written.
+        if packet.dts is not None and packet.dts > last:
+            last = packet.dts
+            shift = round(start / packet.time_base)
+            packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
+            packet.dts -= shift
+            packet.stream = target
+            yield packet
+
+
+def _encoded(
+    packets: Iterable[Packet[AudioStream]], encoder: AudioStream, start: Fraction
+) -> Iterator[Packet[AudioStream]]:
+    for packet in packets:
+        frames: list[AudioFrame] = []
+        with suppress(av.FFmpegError):  # a click in the sound is no reason to stop
+            frames = packet.decode()
+        for frame in frames:
+            if frame.pts is not None and frame.time_base is not None:
+                frame.pts -= round(start / frame.time_base)
+            yield from encoder.encode(frame)
+    yield from encoder.encode(None)

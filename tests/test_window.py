@@ -1,0 +1,280 @@
+"""The window, played by a stand-in, and once shown on a real display."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from emotion_cam.errors import SinkError
+from emotion_cam.sinks import WindowSink
+from emotion_cam.sinks import window as window_module
+from emotion_cam.types import Box, Face, Image, Result
+from tests.test_sinks import result
+from tests.test_sources import picture
+
+
+class FakeWindow:
+    """Stands in for OpenCV's window: shows nothing, and gets the keys that it is told, None being no key."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.keys: list[str | None] = []
+        self.shown: list[Image] = []
+        self.open = False
+        self.size: tuple[int, int] | None = None
+        for name in ("namedWindow", "imshow", "waitKey", "getWindowProperty", "resizeWindow", "destroyWindow"):
+            monkeypatch.setattr(cv2, name, getattr(self, name))
+        monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
+
+    def namedWindow(self, title: str, flags: int) -> None:  # noqa: N802 - OpenCV's names
+        self.open = True
+
+    def resizeWindow(self, title: str, width: int, height: int) -> None:  # noqa: N802
+        self.size = width, height
+
+    def imshow(self, title: str, image: Image) -> None:
+        self.shown.append(image.copy())
+
+    def waitKey(self, milliseconds: int) -> int:  # noqa: N802
+        key = self.keys.pop(0) if self.keys else None
+        return -1 if key is None else ord(key)
+
+    def getWindowProperty(self, title: str, prop: int) -> float:  # noqa: N802
+        return float(self.open)
+
+    def destroyWindow(self, title: str) -> None:  # noqa: N802
+        if not self.open:
+            raise cv2.error("no such window")
+        self.open = False
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> FakeWindow:
+    return FakeWindow(monkeypatch)
+
+
+def test_the_window_shows_the_annotated_frame(window: FakeWindow) -> None:
+    with WindowSink(mirror=False) as sink:
+        sink.write(result())
+        assert not sink.finished
+    np.testing.assert_array_equal(window.shown[0], picture())
+    assert not window.open
+    assert window.size == (320, 240)
+
+
+def test_a_large_picture_gets_a_window_that_fits(window: FakeWindow) -> None:
+    with WindowSink(mirror=False) as sink:
+        sink.write(result(image=np.zeros((2160, 3840, 3), np.uint8)))
+    assert window.size == (1280, 720)
+
+
+def test_the_mirror_draws_after_the_flip(window: FakeWindow) -> None:
+    def draw(image: Image, faces: Sequence[Face]) -> Image:
+        canvas = image.copy()
+        canvas[0, : faces[0].box.x1] = (1, 2, 3)
+        return canvas
+
+    face = Face(Box(100, 0, 120, 20))
+    with WindowSink(mirror=True) as sink:
+        sink.write(Result(result().frame, (face,), draw))
+    expected = picture()[:, ::-1].copy()
+    expected[0, : 320 - 120] = (1, 2, 3)
+    np.testing.assert_array_equal(window.shown[0], expected)
+
+
+@pytest.mark.parametrize("key", ["q", "Q", "\x1b"])
+def test_keys_that_quit(window: FakeWindow, key: str) -> None:
+    window.keys = [None, key]
+    with WindowSink(mirror=False) as sink:
+        sink.write(result(0))
+        assert not sink.finished
+        sink.write(result(1))
+        assert sink.finished
+
+
+def test_closing_the_window_quits(window: FakeWindow) -> None:
+    with WindowSink(mirror=False) as sink:
+        sink.write(result())
+        window.open = False
+        sink.write(result())
+        assert sink.finished
+
+
+def test_space_pauses_until_space(window: FakeWindow) -> None:
+    window.keys = [" ", None, "x", None, " ", None]
+    with WindowSink(mirror=False) as sink:
+        sink.write(result(0))
+        assert window.keys == [None]
+        sink.write(result(1))
+        assert (window.keys, len(window.shown)) == ([], 2)
+
+
+@pytest.mark.parametrize("key", ["q", "close"])
+def test_a_pause_can_be_quit(window: FakeWindow, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    def wait_key(milliseconds: int) -> int:
+        if milliseconds == 1:
+            return ord(" ")
+        window.open = key != "close"
+        return -1 if key == "close" else ord(key)
+
+    monkeypatch.setattr(cv2, "waitKey", wait_key)
+    with WindowSink(mirror=False) as sink:
+        sink.write(result())
+        assert sink.finished
+
+
+def test_hold_waits_at_every_frame(window: FakeWindow) -> None:
+    window.keys = [None, None, " ", None, "\r"]
+    with WindowSink(mirror=False, hold=True) as sink:
+        sink.write(result(0))
+        assert window.keys == [None, "\r"]
+        sink.write(result(1))
+        assert window.keys == []
+
+
+@pytest.mark.parametrize("keys", [["s"], [" ", None, "S", " "]], ids=["running", "paused"])
+def test_s_saves_what_is_seen(window: FakeWindow, tmp_path: Path, keys: list[str | None]) -> None:
+    messages: list[str] = []
+    window.keys = keys
+    with WindowSink(mirror=True, snapshots=tmp_path, on_message=messages.append) as sink:
+        sink.write(result())
+    (path,) = tmp_path.iterdir()
+    assert messages == [f"Saved {path}."]
+    assert re.fullmatch(r"emotion-cam-\d{8}-\d{6}-\d{3}\.png", path.name)
+    np.testing.assert_array_equal(cv2.imread(str(path)), window.shown[0])
+
+
+def test_a_snapshot_that_fails_is_told_and_stops_nothing(window: FakeWindow, tmp_path: Path) -> None:
+    messages: list[str] = []
+    window.keys = ["s"]
+    with WindowSink(mirror=False, snapshots=tmp_path / "missing", on_message=messages.append) as sink:
+        sink.write(result())
+        assert not sink.finished
+    assert len(messages) == 1
+    assert "cannot be written" in messages[0]
+
+
+def test_frames_per_second_are_refreshed_about_once_a_second(
+    window: FakeWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        now = 100.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    clock = Clock()
+    told: list[str] = []
+    monkeypatch.setattr(window_module, "time", clock)
+    monkeypatch.setattr(window_module.FPS, "elapsed", lambda fps: 1.0)
+    monkeypatch.setattr(window_module, "draw_corner_text", lambda image, text: told.append(text))
+    shared = result()
+    with WindowSink(mirror=False, show_fps=True) as sink:
+        for _ in range(40):
+            clock.now += 1 / 16
+            sink.write(shared)
+    assert told == [""] * 15 + ["16 fps"] * 25
+
+
+def test_the_rate_is_drawn_on_the_window_alone(window: FakeWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_module._Rate, "count", lambda rate: "20 fps")
+    shared = result()
+    with WindowSink(mirror=False, show_fps=True) as sink:
+        sink.write(shared)
+    assert (window.shown[0] != picture()).any()
+    np.testing.assert_array_equal(shared.annotated, picture())
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the display of Linux")
+
+
+@linux
+@pytest.mark.parametrize(
+    ("display", "message"),
+    [
+        (None, "There is no display for a window: DISPLAY is not set; use --out to write a file instead."),
+        (":987", "There is no display for a window: :987 cannot be reached; use --out to write a file instead."),
+    ],
+)
+def test_no_display(monkeypatch: pytest.MonkeyPatch, display: str | None, message: str) -> None:
+    pytest.importorskip("ctypes").CDLL("libX11.so.6")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display:
+        monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
+    with pytest.raises(SinkError) as error:
+        WindowSink(mirror=False)
+    assert str(error.value) == message
+
+
+def test_opencv_without_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(title: str, flags: int) -> None:
+        raise cv2.error("The function is not implemented.")
+
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
+    monkeypatch.setattr(cv2, "namedWindow", fail)
+    with pytest.raises(SinkError, match=r"opencv-python-headless.*: use --out to write a file instead\.$"):
+        WindowSink(mirror=False)
+
+
+CLOSE = """
+import ctypes, sys
+x11 = ctypes.CDLL("libX11.so.6")
+x11.XOpenDisplay.restype = ctypes.c_void_p
+x11.XInternAtom.restype = ctypes.c_ulong
+display, window = ctypes.c_void_p(x11.XOpenDisplay(None)), int(sys.argv[1])
+protocols, delete = (x11.XInternAtom(display, name, 0) for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW"))
+# XClientMessageEvent (33): type, serial, send_event, display, window, message_type, format, data, each a long.
+event = (ctypes.c_long * 24)(33, 0, 0, 0, window, protocols, 32, delete)
+x11.XSendEvent(display, ctypes.c_ulong(window), 0, ctypes.c_long(0), event)
+x11.XCloseDisplay(display)
+"""
+"""What the button in a window's corner does; no window manager runs here to do it. A program of its own, for Xlib ends
+the one that writes to a window which is gone."""
+
+SHOW = """
+import itertools
+import numpy as np
+from emotion_cam.sinks import WindowSink
+from emotion_cam.types import Frame, Result
+image = np.full((240, 320, 3), 90, np.uint8)
+with WindowSink(mirror=True, show_fps=True) as sink:
+    for index in itertools.count():
+        sink.write(Result(Frame(image, index, 0.0), (), lambda image, faces: image))
+        if sink.finished:
+            break
+print("finished")
+"""
+
+
+@pytest.mark.parametrize("way", ["q", "close"])
+def test_a_real_window_is_quit(display: str, way: str) -> None:
+    environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "wayland"}  # which OpenCV does not have
+
+    def run(*command: str) -> list[str]:
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout.split()
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHOW], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            for window in run("xdotool", "search", "--onlyvisible", "--name", f"^{window_module.TITLE}$"):
+                if way == "close":
+                    run(sys.executable, "-c", CLOSE, window)
+                else:
+                    run("xdotool", "key", "--window", window, way)
+            time.sleep(0.2)
+    finally:
+        process.kill()
+    out, err = process.communicate()
+    assert (process.returncode, out, err) == (0, "finished\n", "")
