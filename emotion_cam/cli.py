@@ -6,6 +6,7 @@ Whatever a command needs is imported inside it, so that --help and --version com
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import signal
 import sys
@@ -313,6 +314,16 @@ def _named(data: list[str]) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+def _emphasised(entries: list[str]) -> tuple[tuple[str, str, float], ...]:
+    groups = []
+    for entry in entries:
+        found = re.fullmatch(r"(\w+)=(.+):(\d+(?:\.\d+)?)", entry)
+        if not found:
+            raise typer.BadParameter(f"“{entry}” is not of the form race=Black:1.5.", param_hint="--emphasis")
+        groups.append((found[1], found[2], float(found[3])))
+    return tuple(groups)
+
+
 @app.command()
 def train(
     task: Annotated[str, typer.Option(help="What the network tells, as people will see it.", show_default=False)],
@@ -336,6 +347,14 @@ def train(
     label_smoothing: Annotated[float, typer.Option(help="Share of each target spread over all classes.")] = 0.0,
     votes: Annotated[float, typer.Option(help="Share of FER+'s votes in FER2013's targets.")] = 0.0,
     balance: Annotated[float, typer.Option(help="Weight of rare classes: 0 none, 1 as much as common ones.")] = 0.0,
+    emphasis: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A group of people whose pictures weigh more, as in race=Black:1.5. May be repeated.",
+            metavar="KIND=GROUP:FACTOR",
+            show_default="none",
+        ),
+    ] = None,
     augmentation: Annotated[str, typer.Option(help="none, gentle, framing or strong.")] = "gentle",
     mixup: Annotated[float, typer.Option(help="Mix pairs of pictures by Beta(MIXUP, MIXUP); 0: do not.")] = 0.0,
     teacher: Annotated[
@@ -362,6 +381,7 @@ def train(
 ) -> None:
     """Train a network on data sets, and write a model folder that explains itself."""
     named = _named(data)
+    emphasised = _emphasised(emphasis or [])
     with _told():
         from emotion_cam.training.progress import EpochProgress
         from emotion_cam.training.train import Recipe
@@ -385,6 +405,7 @@ def train(
             label_smoothing=label_smoothing,
             votes=votes,
             balance=balance,
+            emphasis=emphasised,
             augmentation=augmentation,
             mixup=mixup,
             teachers=tuple(teacher or ()),

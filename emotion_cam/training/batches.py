@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -114,7 +114,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of (faces, targets, weights), shuffled and augmented anew in every epoch, the same for the same seed.
 
     Faces are float32 in [0, 255], (batch, height, width, 1); targets float32, (batch, classes); weights float32,
-    (batch,): 1, or with ``balance`` above 0 the inverse of the class's frequency to that power.
+    (batch,): 1, or with ``balance`` above 0 the inverse of the class's frequency to that power, times ``emphasis``.
 
     Args:
         sets: the pictures, with the same labels.
@@ -123,6 +123,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: faces a batch.
         augmentation: how much they vary; None for pictures as they are, in their order.
         balance: see above.
+        emphasis: what the weights of groups of people are multiplied by, by (kind, group) as in FaceSet.groups; what a
+            set does not say of its people counts for nothing.
         mixup: the two parameters of the Beta distribution from which the share is drawn by which every face, with
             its target, is mixed with another of its batch (Zhang et al. 2018); 0 mixes none.
         teacher: scores a batch of faces, just as the network gets them.
@@ -140,6 +142,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: int = 64,
         augmentation: Augmentation | None = None,
         balance: float = 0.0,
+        emphasis: Mapping[tuple[str, str], float] | None = None,
         mixup: float = 0.0,
         teacher: Teacher | None = None,
         teacher_share: float = 0.0,
@@ -152,6 +155,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._mixup, self._teacher, self._teacher_share = mixup, teacher, teacher_share
         self._rows = np.array([(i, row) for i, faces in enumerate(sets) for row in range(len(faces))])
         self._class_weights = _class_weights(sets, balance)
+        self._group_weights = [_group_weights(faces, emphasis or {}) for faces in sets]
         self._epoch = first_epoch
         self._shuffle()
 
@@ -162,11 +166,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         rng = np.random.default_rng([self._seed, self._epoch, number])
         rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         chosen = [(self._sets[i], row) for i, row in self._rows[rows]]
+        group_weights = np.array([self._group_weights[i][row] for i, row in self._rows[rows]], np.float32)
         faces = np.stack([self._face(faces, row, rng) for faces, row in chosen])[..., None].astype(np.float32)
         targets = np.stack([faces.targets[row] for faces, row in chosen])
         if self._mixup:
             faces, targets = _mixed_up(faces, targets, self._mixup, rng)
-        weights = targets @ self._class_weights
+        weights = targets @ self._class_weights * group_weights
         if self._teacher is not None:
             targets = (1 - self._teacher_share) * targets + self._teacher_share * self._teacher(faces)
         return faces, targets, weights
@@ -201,3 +206,11 @@ def _class_weights(sets: Sequence[FaceSet], balance: float) -> npt.NDArray[np.fl
     weights = np.power(np.maximum(frequency, 1e-6), -balance)
     # Weighted by frequency the mean is 1, so that the learning rate keeps its meaning.
     return np.asarray(weights / (weights * frequency).sum(), dtype=np.float32)
+
+
+def _group_weights(faces: FaceSet, emphasis: Mapping[tuple[str, str], float]) -> npt.NDArray[np.float32]:
+    weights = np.ones(len(faces), np.float32)
+    for (kind, group), factor in emphasis.items():
+        if kind in faces.groups:
+            weights[faces.groups[kind] == group] *= factor
+    return weights

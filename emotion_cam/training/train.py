@@ -43,6 +43,7 @@ class Recipe:
         label_smoothing: share of every target that is spread over all classes.
         votes: share of the human votes in the targets, where a data set has them (FER+).
         balance: weights classes by their inverse frequency to this power; 0 weights none, 1 evens them out.
+        emphasis: (kind, group, factor) of groups of people whose pictures weigh more, as in ("race", "Black", 1.5).
         augmentation: a name in AUGMENTATIONS.
         mixup: parameter of the Beta distribution by which pairs of pictures are mixed (Zhang et al. 2018); 0 for none.
         teachers: model folders whose averaged scores the network learns beside the labels.
@@ -72,6 +73,7 @@ class Recipe:
     label_smoothing: float = 0.0
     votes: float = 0.0
     balance: float = 0.0
+    emphasis: tuple[tuple[str, str, float], ...] = ()
     augmentation: str = "gentle"
     mixup: float = 0.0
     teachers: tuple[str, ...] = ()
@@ -133,6 +135,7 @@ def train(
     """
     recipe.check()
     train_sets, validation_sets = _load_sets(recipe)
+    _check_groups(recipe, train_sets)
     teachers = Teachers([Path(folder) for folder in recipe.teachers], train_sets[0].labels)
     work = _work_folder(recipe, out, resume)
     history = work / "history.csv"
@@ -147,6 +150,7 @@ def train(
         batch_size=recipe.batch_size,
         augmentation=AUGMENTATIONS[recipe.augmentation],
         balance=recipe.balance,
+        emphasis={(kind, group): factor for kind, group, factor in recipe.emphasis},
         mixup=recipe.mixup,
         teacher=teachers if recipe.teachers else None,
         teacher_share=recipe.teacher_share,
@@ -215,6 +219,14 @@ def _load_sets(recipe: Recipe) -> tuple[list[FaceSet], list[FaceSet]]:
         told = " and ".join(", ".join(names) for names in sorted(labels))
         raise TrainingError(f"The data sets have different labels: {told}.")
     return [without_copies(faces, held_out).mixed(recipe.votes) for faces in train_sets], validation_sets
+
+
+def _check_groups(recipe: Recipe, sets: Sequence[FaceSet]) -> None:
+    for kind, group, _ in recipe.emphasis:
+        known = sorted({str(name) for faces in sets for name in faces.groups.get(kind, ()) if name})
+        if group not in known:
+            told = f"there are {', '.join(known)}" if known else f"the data do not say of what {kind} people are"
+            raise TrainingError(f"There is no {kind} “{group}” to emphasise; {told}.")
 
 
 def _new_model(recipe: Recipe, num_classes: int) -> keras.Model:

@@ -94,6 +94,15 @@ def test_balance_weighs_rare_classes_up_without_changing_the_whole(fer2013: Path
         assert weights.mean() == pytest.approx(1, rel=1e-4)
 
 
+def test_emphasis_weighs_groups_of_people(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "validation")
+    races = np.array(["Black", "White"] * 7)
+    told = replace(faces, groups={"race": races})
+    emphasis = {("race", "Black"): 1.5, ("age", "20-29"): 9.0}
+    _, _, weights = Batches([faces, told], SIZE, batch_size=28, emphasis=emphasis)[0]
+    np.testing.assert_allclose(weights, [1.0] * 14 + [1.5, 1.0] * 7)
+
+
 def test_sets_of_different_sizes_share_a_batch(fer2013: Path, portrait: Image) -> None:
     small = load("fer2013", fer2013, "validation")
     large = replace(small, images=np.zeros((14, 80, 80), np.uint8), box=Box(8, 8, 72, 72))

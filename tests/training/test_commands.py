@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from emotion_cam.classify import shipped_models
@@ -67,6 +68,18 @@ def test_the_options_of_training_are_in_the_card(fer2013: Path, tmp_path: Path) 
         "teachers": [teacher],
     }
     assert (training["residual"], training["separable"], training["middle_activation"]) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("emphasis", "code", "told"),
+    [("race=Black:1.5", 1, "There is no race “Black” to emphasise"), ("Black:1.5", 2, "not of the form")],
+)
+def test_a_group_to_emphasise_is_checked(fer2013: Path, tmp_path: Path, emphasis: str, code: int, told: str) -> None:
+    arguments = ("--task", "gender", "--data", f"fer2013={fer2013}", "--out", tmp_path / "mine")
+    result = emotion_cam("train", *arguments, "--emphasis", emphasis)
+    assert result.exit_code == code
+    assert told in " ".join(result.output.replace("│", "").split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_missing_is_told_in_one_line(fer2013: Path, tmp_path: Path) -> None:

@@ -194,6 +194,11 @@ def test_a_recipe_without_sense_is_told(recipe: Recipe, tmp_path: Path, changes:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_group_to_emphasise_must_be_known(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="There is no race “Black” to emphasise; the data do not say of what race"):
+        train(replace(recipe, emphasis=(("race", "Black", 1.5),)), tmp_path / "model")
+
+
 def test_there_must_be_a_run_to_resume(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="without --resume"):
         train(recipe, tmp_path / "emotion", resume=True)
