@@ -194,7 +194,8 @@ def _origin(card: dict[str, Any], heading: str) -> list[str]:
     parts.append(_table(("setting", "value"), settings.items()))
     if heading == "##":
         parts += [
-            "history.csv holds every epoch; history-before.csv, where it is there, those of the run before.",
+            "history.csv holds every epoch; history-before-1.csv and so on, where they are there, those of the runs "
+            "before.",
             "![curves](curves.png)",
         ]
     if "before" in card:

@@ -337,7 +337,7 @@ def _write_model(
     model.save(new / "model.keras")
     shutil.copy(work / "history.csv", new / "history.csv")
     if recipe.init:
-        shutil.copy(Path(recipe.init) / "history.csv", new / "history-before.csv")
+        _copy_earlier_histories(Path(recipe.init), new)
     if (out / card.NOTES).exists():
         shutil.copy(out / card.NOTES, new / card.NOTES)
     history = _read_history(new / "history.csv")
@@ -388,6 +388,14 @@ def _write_model(
     new.rename(out)
     shutil.rmtree(work)
     return out
+
+
+def _copy_earlier_histories(init: Path, new: Path) -> None:
+    """Keep what was written of the runs that a run went on from: history-before-1.csv is of the first of them."""
+    earlier = sorted(init.glob("history-before-*.csv"))
+    for file in earlier:
+        shutil.copy(file, new)
+    shutil.copy(init / "history.csv", new / f"history-before-{len(earlier) + 1}.csv")
 
 
 def _origin(card: ModelCard) -> dict[str, Any]:

@@ -217,6 +217,10 @@ def test_a_run_starts_from_another_models_weights(model: Path, recipe: Recipe, t
     before = json.loads((out / "model.json").read_text())["before"]
     assert (before["training"]["epochs"], before["data"][0]["name"]) == (2, "fer2013")
     assert "## Before that" in (out / "README.md").read_text()
+    third = train(replace(gentle, init=str(out)), tmp_path / "third")
+    assert [(third / f"history-before-{run}.csv").read_text() for run in (1, 2)] == [
+        (run / "history.csv").read_text() for run in (model, out)
+    ]
     with pytest.raises(TrainingError, match="no weights that fit"):
         train(replace(gentle, init=str(shipped_models()["gender"])), tmp_path / "other")
 
