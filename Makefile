@@ -37,21 +37,21 @@ model-emotion: $(VENV)/.installed-test
 	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --epochs 60 --learning-rate 3e-3 \
 	  --votes 0.7 --weight-decay 1e-3 --balance 0.3 --seed 2 --out models/emotion $(RESUME)
 	$(CAM) export models/emotion --calibrate --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb
-	$(CAM) evaluate models/emotion --record --split validation $(FER_AND_RAF)
-	$(CAM) evaluate models/emotion --record --framing $(FER_AND_RAF)
+	$(CAM) evaluate models/emotion --card --split validation $(FER_AND_RAF)
+	$(CAM) evaluate models/emotion --card --framing $(FER_AND_RAF)
 
 model-emotion-fer2013: $(VENV)/.installed-test
 	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --epochs 75 --learning-rate 3e-3 --votes 0.3 \
 	  --weight-decay 1e-3 --seed 1 --out models/emotion-fer2013 $(RESUME)
-	$(CAM) evaluate models/emotion-fer2013 --record --framing $(FER_AND_RAF)
+	$(CAM) evaluate models/emotion-fer2013 --card --framing $(FER_AND_RAF)
 
 model-gender: runs/gender-2 $(VENV)/.installed-test
 	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-2 --steady --size 64 --margin 0.125 \
 	  --epochs 18 --learning-rate 3e-3 --weight-decay 1e-3 --balance 1 --augmentation framing --seed 3 \
 	  --out models/gender $(RESUME)
 	$(CAM) export models/gender --calibrate --data fairface=$(DATA)/fairface
-	$(CAM) evaluate models/gender --record --split validation --data fairface=$(DATA)/fairface
-	$(CAM) evaluate models/gender --record --framing $(FAIR_AND_UTK)
+	$(CAM) evaluate models/gender --card --split validation --data fairface=$(DATA)/fairface
+	$(CAM) evaluate models/gender --card --framing $(FAIR_AND_UTK)
 
 runs/gender-2: runs/gender-1
 	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-1 --size 64 --epochs 10 \

@@ -435,7 +435,7 @@ def evaluate(
     framing: Annotated[
         bool, typer.Option("--framing", help="Measure too what is lost when the box is shifted or scaled.")
     ] = False,
-    record: Annotated[bool, typer.Option("--record", help="Put the figures into the model's card.")] = False,
+    record: Annotated[bool, typer.Option("--card", help="Put the figures into the model's card.")] = False,
 ) -> None:
     """Measure a model on data sets, through the classifier that the camera uses."""
     named = _named(data)
@@ -545,7 +545,7 @@ def export(
         faces = [face for chosen in sets for face in chosen.extracted(card.size, card.margin)]
         if calibrate:
             temperature, difference = exporting.calibrate(model, sets)
-            _out.print(f"Divided the logits by the temperature {temperature:.3f}; evaluate --record measures it anew")
+            _out.print(f"Divided the logits by the temperature {temperature:.3f}; evaluate --card measures it anew")
         else:
             difference = exporting.export(model, faces)
         _out.print(f"Wrote {_plain(str(model / 'model.tflite'))}: equal to model.keras within {difference:.1e}")

@@ -63,7 +63,7 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
     height, width = card["size"]
     parts = [
         f"# {card['task'].capitalize()}: {card['network']}",
-        "Written by `emotion-cam train` and `emotion-cam evaluate --record` from model.json; do not edit by hand.",
+        "Written by `emotion-cam train` and `emotion-cam evaluate --card` from model.json; do not edit by hand.",
         f"Says of a face one of: {', '.join(card['labels'])}. {card['parameters']:,} parameters; the input is the "
         f"detector's box with a margin of {card['margin']:g} of its side, grey, {width}×{height} pixels.",
         f"Where its top score is below {card['min_confidence']:g}, as on one in ten validation pictures, it says "

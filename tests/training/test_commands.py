@@ -24,7 +24,7 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     assert f"Wrote {out}" in trained.stdout
 
     figures = tmp_path / "figures.json"
-    measured = emotion_cam("evaluate", out, "--data", data, "--json", figures, "--framing", "--record")
+    measured = emotion_cam("evaluate", out, "--data", data, "--json", figures, "--framing", "--card")
     assert measured.exit_code == 0, measured.output
     (report,) = json.loads(figures.read_text())
     assert f"fer2013 test: accuracy {report['accuracy']:.4f}" in measured.stdout
