@@ -13,11 +13,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from functools import cache, lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from emotion_cam.types import Box, Face, Image, Prediction
 
@@ -40,21 +41,30 @@ PALE: Colour = (205, 205, 205)
 GREY: Colour = (64, 64, 64)
 DARK: Colour = (24, 24, 24)
 BARS_OPACITY = 0.85  # the picture shines through, and white letters still stand out on a white one
+ACTIVATION_OPACITY = 0.6  # of the strongest part: the face stays recognisable
+BLUR_SIDE = 24  # to how many pixels a face is shrunk before it is blurred
 
 REGULAR, BOLD = cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX
 CAPITAL = 0.6  # the height of a capital letter, in rows
 LONGEST_LABEL, LONGEST_NAME = 20, 10  # letters of a class's name in a label, and beside its bar
 
 
-@dataclass(frozen=True)
+@dataclass
 class Annotator:
     """Draws faces into a copy of a picture: ``annotator(image, faces)``.
 
     Attributes:
         bars: whether predictions with more than two classes get a bar for each class.
+        explain: whether to show which parts of a face speak for its label: that of the first prediction with more than
+            two classes, or else of the first.
+        blur: whether to hide the faces (see ``blur_face``).
+        picture: whether to draw on the picture, or else on a dark ground in its place.
     """
 
     bars: bool = True
+    explain: bool = False
+    blur: bool = False
+    picture: bool = True
 
     def __call__(self, image: Image, faces: Sequence[Face]) -> Image:
         """Draw the faces into a copy of a picture.
@@ -66,10 +76,16 @@ class Annotator:
         Returns:
             A new picture of the same shape, uint8, BGR.
         """
-        canvas: Image = image.copy()
+        canvas: Image = image.copy() if self.picture else np.full_like(image, DARK)
         frame = _frame(image)
         clipped = [replace(face, box=face.box.clipped(frame.width, frame.height)) for face in faces]
         visible = [face for face in clipped if face.box.area]
+        if self.blur and self.picture:
+            for face in visible:
+                blur_face(canvas, face.box)
+        if self.explain:
+            for face in visible:
+                _draw_explanation(canvas, face)
         for face in visible:
             _draw_outline(canvas, face, frame)
 
@@ -86,7 +102,7 @@ class Annotator:
                 placed.append((panel, spot))
                 taken.append(spot)
         for panel, spot in reversed(placed):
-            area = canvas[spot.y1 : spot.y2, spot.x1 : spot.x2]
+            area = _crop(canvas, spot)
             area[:] = cv2.addWeighted(panel.picture, panel.opacity, area, 1 - panel.opacity, 0)
         return canvas
 
@@ -101,6 +117,67 @@ def draw_corner_text(image: Image, text: str) -> None:
     frame = _frame(image)
     plate = _chip(_ascii(text, 80), DARK, _row_height(frame, frame))[: frame.height, : frame.width]
     image[: plate.shape[0], : plate.shape[1]] = plate
+
+
+def blur_face(image: Image, box: Box) -> None:
+    """Make a face unrecognisable, with its hair line, ears and chin, in place.
+
+    It cannot be undone, for few numbers remain. A Gaussian with a standard deviation of a sixth of the face makes
+    details finer than a quarter of it fainter than the rounding to whole numbers that follows; what is left would fit
+    into some eight by eight colours. No sharpening brings back what was rounded away. Nor do the many frames of a
+    video together, as they may for faces that are cut into squares, where every frame tells of the details anew.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+        box: the face; it may reach over the edge.
+    """
+    frame = _frame(image)
+    hidden = box.padded(0.25).clipped(frame.width, frame.height)
+    if not hidden.area:
+        return
+    # The Gaussian reaches further than what is hidden: cut off at an edge it would let details through.
+    seen = hidden.padded(0.35).clipped(frame.width, frame.height)
+    scale = min(1.0, BLUR_SIDE / max(box.width, box.height))  # on many pixels so wide a Gaussian would take long
+    few = max(1, round(seen.width * scale)), max(1, round(seen.height * scale))
+    small = cv2.resize(_crop(image, seen), few, interpolation=cv2.INTER_AREA).astype(np.float32)
+    smooth = cv2.GaussianBlur(small, (0, 0), scale * max(box.width, box.height) / 6, borderType=cv2.BORDER_REFLECT)
+    large = cv2.resize(smooth.round().astype(np.uint8), (seen.width, seen.height), interpolation=cv2.INTER_LINEAR)
+    _crop(image, hidden)[:] = _crop(large, hidden.moved(-seen.x1, -seen.y1))
+
+
+def draw_activation(image: Image, activation: npt.NDArray[np.float32], box: Box) -> None:
+    """Lay a class activation map over what it covers, in place: the more a part speaks for the class, the more of it.
+
+    What speaks against the class leaves the picture as it is. The colours are matplotlib's viridis, which gets brighter
+    evenly and does without red against green.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+        activation: float32, (rows, columns), in logits; the strongest part has full colour, if it is above 1.
+        box: what the map covers; it may reach over the edge.
+    """
+    inside = box.clipped(image.shape[1], image.shape[0])
+    if not inside.area:
+        return
+    smooth = cv2.resize(activation, (box.width, box.height), interpolation=cv2.INTER_CUBIC)
+    part = _crop(smooth, inside.moved(-box.x1, -box.y1))
+    strength = np.clip(part * (255 / max(1.0, float(activation.max()))), 0, 255).astype(np.uint8)
+    kept, added = (cv2.applyColorMap(strength, table) for table in _activation_tables())
+    area = _crop(image, inside)
+    area[:] = cv2.add(cv2.multiply(area, kept, scale=1 / 255), added)
+
+
+@cache
+def _activation_tables() -> tuple[Image, Image]:
+    """By the strength of an activation in [0, 255]: how much of a pixel is kept, in [0, 255], and what is added to it.
+
+    Returns:
+        Two tables, uint8, (256, 1, 3), BGR.
+    """
+    strength = np.arange(256, dtype=np.uint8)[:, None]
+    opacity = ACTIVATION_OPACITY * strength[..., None].repeat(3, axis=2) / 255
+    colours = cv2.applyColorMap(strength, cv2.COLORMAP_VIRIDIS)
+    return (255 * (1 - opacity)).astype(np.uint8), (colours * opacity).astype(np.uint8)
 
 
 class _Panel(NamedTuple):
@@ -151,6 +228,11 @@ def _best_spot(panel: _Panel, taken: Sequence[Box], frame: Box) -> Box:
     return Box(*near[best].tolist(), *far[best].tolist())
 
 
+def _crop(image: npt.NDArray[Any], box: Box) -> npt.NDArray[Any]:
+    """What of a picture or map lies in a box, to be changed in place."""
+    return image[box.y1 : box.y2, box.x1 : box.x2]
+
+
 def _frame(image: Image) -> Box:
     return Box(0, 0, image.shape[1], image.shape[0])
 
@@ -163,6 +245,12 @@ def _row_height(box: Box, frame: Box) -> int:
     """
     side = min(frame.width, frame.height)
     return round(min(max(box.height / 8, 10, side / 44), max(10, side / 30)))
+
+
+def _draw_explanation(canvas: Image, face: Face) -> None:
+    for prediction in sorted(face.predictions.values(), key=_is_graded, reverse=True)[:1]:
+        if prediction.class_map is not None and prediction.activation is not None:
+            draw_activation(canvas, prediction.activation, prediction.class_map.box)
 
 
 def _draw_outline(canvas: Image, face: Face, frame: Box) -> None:

@@ -22,8 +22,11 @@ RUNTIMES = {"litert": "model.tflite", "keras": "model.keras"}
 _PLACES = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
 """Where the shipped models lie: inside an installed package, or beside it in a checkout."""
 
-Runner: TypeAlias = Callable[[npt.NDArray[np.float32]], Scores]
-"""Faces as float32 in [0, 255], (faces, height, width, 1) → softmax scores, (faces, classes)."""
+Maps: TypeAlias = npt.NDArray[np.float32]
+"""Class activation maps, float32, (faces, rows, columns, classes), whose means over rows and columns are the logits."""
+
+Runner: TypeAlias = Callable[[npt.NDArray[np.float32]], tuple[Scores, Maps | None]]
+"""Faces as float32 in [0, 255], (faces, height, width, 1) → softmax scores, (faces, classes), and the maps behind."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,21 @@ class Classifier:
         Returns:
             float32, (faces, classes), each row a softmax.
         """
+        scores, _ = self.explain(faces)
+        return scores
+
+    def explain(self, faces: Sequence[Image]) -> tuple[Scores, Maps | None]:
+        """Score faces in one batch, and say what in them the scores come from.
+
+        Args:
+            faces: as above.
+
+        Returns:
+            The scores, and the class activation maps, or None if the network has none (see ``Maps``). The maps come
+            of the scores' own computation and take no time of their own.
+        """
         if not len(faces):
-            return np.zeros((0, len(self.card.labels)), np.float32)
+            return np.zeros((0, len(self.card.labels)), np.float32), None
         return self._run(np.stack(faces).astype(np.float32)[..., None])
 
 
@@ -153,14 +169,18 @@ def _litert(file: Path, threads: int) -> tuple[Runner, Shape]:
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{file} is damaged or no LiteRT model; export it again.") from error
     face = interpreter.get_input_details()[0]
-    # The model also gives its class activation map, which has four axes; the scores have two.
-    scores = next((out for out in interpreter.get_output_details() if len(out["shape_signature"]) == 2), None)
+    # The scores have two axes; the class activation map, which a model may have beside them, has four.
+    outputs = {len(out["shape_signature"]): out for out in interpreter.get_output_details()}
+    scores, maps = outputs.get(2), outputs.get(4)
     if scores is None or len(face["shape_signature"]) != 4:
         raise ModelError(f"{file} does not take pictures and give scores; export it again.")
 
     batch = 1
 
-    def run(faces: npt.NDArray[np.float32]) -> Scores:
+    def result(output: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+        return np.array(interpreter.get_tensor(output["index"]), dtype=np.float32)
+
+    def run(faces: npt.NDArray[np.float32]) -> tuple[Scores, Maps | None]:
         nonlocal batch
         if batch != len(faces):
             interpreter.resize_tensor_input(face["index"], faces.shape)
@@ -168,7 +188,7 @@ def _litert(file: Path, threads: int) -> tuple[Runner, Shape]:
             batch = len(faces)
         interpreter.set_tensor(face["index"], faces)
         interpreter.invoke()
-        return np.array(interpreter.get_tensor(scores["index"]), dtype=np.float32)
+        return result(scores), None if maps is None else result(maps)
 
     return run, (*map(int, face["shape_signature"][1:]), int(scores["shape_signature"][-1]))
 
@@ -191,18 +211,35 @@ def _silenced_stderr() -> Iterator[None]:
         os.close(null)
 
 
-def _keras(file: Path) -> tuple[Runner, Shape]:
+def load_keras(file: Path) -> Any:
+    """The Keras model in a file.
+
+    Raises:
+        ModelError: the file is missing, damaged, or something else.
+        MissingExtraError: Keras is not installed.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import keras
     except ImportError:
         raise MissingExtraError("--runtime keras", "train") from None
     try:
-        model: Any = keras.models.load_model(file, compile=False)
+        return keras.models.load_model(file, compile=False)
     except (ValueError, OSError, TypeError) as error:
         raise ModelError(f"{file} is damaged or no Keras model.") from error
 
-    def run(faces: npt.NDArray[np.float32]) -> Scores:
-        return np.asarray(model(faces, training=False), dtype=np.float32)
+
+def _keras(file: Path) -> tuple[Runner, Shape]:
+    model = load_keras(file)
+    import keras
+
+    last = next((layer for layer in model.layers if layer.name == "class_map"), None)
+    both = None if last is None else keras.Model(model.input, [model.output, last.output])
+
+    def run(faces: npt.NDArray[np.float32]) -> tuple[Scores, Maps | None]:
+        if both is None:
+            return np.asarray(model(faces, training=False), dtype=np.float32), None
+        scores, maps = both(faces, training=False)
+        return np.asarray(scores, dtype=np.float32), np.asarray(maps, dtype=np.float32)
 
     return run, (*model.input_shape[1:], model.output_shape[-1])

@@ -127,6 +127,30 @@ def recognise(
     bars: Annotated[
         bool, typer.Option("--bars/--no-bars", help="Softmax bars beside each face.", rich_help_panel=_OUTPUT)
     ] = True,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Colour what in each face speaks for its label: the network's class activation map.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    blur: Annotated[
+        bool,
+        typer.Option("--blur", help="Make the faces that are found unrecognisable.", rich_help_panel=_OUTPUT),
+    ] = False,
+    picture: Annotated[
+        bool,
+        typer.Option(
+            "--picture/--no-picture",
+            help="The picture itself; without it, boxes and labels alone on a dark ground.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = True,
+    emotion: Annotated[
+        bool, typer.Option("--emotion/--no-emotion", help="Tell emotions.", rich_help_panel=_MODELS)
+    ] = True,
+    gender: Annotated[bool, typer.Option("--gender/--no-gender", help="Tell gender.", rich_help_panel=_MODELS)] = True,
     emotion_model: Annotated[
         Path | None,
         typer.Option(
@@ -167,15 +191,16 @@ def recognise(
         ),
     ] = None,
     every: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Within how many seconds a video's whole picture is searched for new faces; longer is quicker, 0 "
             "searches every frame.",
             metavar="SECONDS",
             min=0,
+            show_default="0.2; 0 with --blur",
             rich_help_panel=_SPEED,
         ),
-    ] = 0.2,
+    ] = None,
     smooth: Annotated[
         float,
         typer.Option(
@@ -208,6 +233,8 @@ def recognise(
         raise typer.BadParameter("give one of --camera, --video and --image; --help shows how.", ctx=context)
     if show is False and not out:
         raise typer.BadParameter("nothing would come of this; add --out FILE, or leave --no-show away.", ctx=context)
+    if explain and not (emotion or gender):
+        raise typer.BadParameter("--explain needs something to explain; leave --no-emotion away.", ctx=context)
     with _told():
         from emotion_cam.job import Job, Outcome, do
 
@@ -219,6 +246,10 @@ def recognise(
             show=show,
             mirror=mirror,
             bars=bars,
+            explain=explain,
+            blur=blur,
+            picture=picture,
+            without=frozenset(task for task, told in {"emotion": emotion, "gender": gender}.items() if not told),
             emotion_model=emotion_model,
             gender_model=gender_model,
             runtime=runtime,

@@ -28,7 +28,8 @@ from emotion_cam.types import Face, Result
 class Job:
     """What is wanted of one run; the options of the command line explain the fields.
 
-    Exactly one of ``camera``, ``video`` and ``image`` is given. None means: as is best for the source.
+    Exactly one of ``camera``, ``video`` and ``image`` is given. None means: as is best for the source. ``without`` are
+    the tasks whose models are not even loaded.
     """
 
     camera: str | None = None
@@ -38,13 +39,17 @@ class Job:
     show: bool | None = None
     mirror: bool | None = None
     bars: bool = True
+    explain: bool = False
+    blur: bool = False
+    picture: bool = True
+    without: frozenset[str] = frozenset()
     emotion_model: Path | None = None
     gender_model: Path | None = None
     runtime: str = "litert"
     min_confidence: float | None = None
     detector: str = "haar"
     min_face: float | None = None
-    every: float = 0.2
+    every: float | None = None
     smooth: float = 0.5
     threads: int = 1
 
@@ -95,7 +100,7 @@ def do(
     """
     _refuse_twice(job.out)
     recognizer = _recognizer(job)
-    annotator = Annotator(bars=job.bars)
+    annotator = Annotator(bars=job.bars, explain=job.explain, blur=job.blur, picture=job.picture)
     sinks: list[Sink] = []
     try:
         with contextlib.ExitStack() as stack:
@@ -117,11 +122,17 @@ def do(
 
             # Pictures have nothing to do with each other.
             still = job.image is not None
-            recognize = (lambda frame: recognizer(frame.image)) if still else recognizer.follow(job.every, job.smooth)
+            recognize = (lambda frame: recognizer(frame.image)) if still else recognizer.follow(_every(job), job.smooth)
             frames = (frame.mirrored() for frame in source) if job.mirror else source
             run(frames, recognize, annotator, sinks, watch)
     finally:
         outcome.kept = [sink.kept for sink in sinks if sink.kept is not None]
+
+
+def _every(job: Job) -> float:
+    """Where faces are to be hidden, no frame may wait for its share of the search."""
+    usual = 0.0 if job.blur else 0.2
+    return usual if job.every is None else job.every
 
 
 def _recognizer(job: Job) -> Recognizer:
@@ -130,7 +141,7 @@ def _recognizer(job: Job) -> Recognizer:
     cv2.setNumThreads(job.threads)
     options = {} if job.min_face is None else {"min_face": job.min_face}
     return Recognizer(
-        list(models.values()),
+        [folder for task, folder in models.items() if task not in job.without],
         detector=open_detector(job.detector, **options),
         runtime=job.runtime,
         threads=job.threads,

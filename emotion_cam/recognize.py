@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from emotion_cam.classify import Classifier, shipped_models
@@ -12,7 +11,7 @@ from emotion_cam.detect import Detector, HaarDetector
 from emotion_cam.errors import ModelError
 from emotion_cam.preprocess import extract_face
 from emotion_cam.track import MEMORY, Tracked, Tracker
-from emotion_cam.types import Box, Face, Frame, Image, Prediction
+from emotion_cam.types import Box, ClassMap, Face, Frame, Image, Prediction
 
 
 class Recognizer:
@@ -95,8 +94,10 @@ class Recognizer:
         """
         card = classifier.card
         least = card.min_confidence if self._min_confidence is None else self._min_confidence
-        scores = classifier([extract_face(image, box, card.size, card.margin) for box in boxes])
-        return [Prediction(card.labels, row, least) for row in scores]
+        scores, maps = classifier.explain([extract_face(image, box, card.size, card.margin) for box in boxes])
+        seen = [box.padded(card.margin) for box in boxes]
+        class_maps = [None] * len(boxes) if maps is None else map(ClassMap, maps, seen)
+        return [Prediction(card.labels, row, least, found) for row, found in zip(scores, class_maps, strict=True)]
 
 
 class Follower:
@@ -126,11 +127,12 @@ class Follower:
             self._averages.setdefault(face.number, {})
         for classifier in self._recognizer.classifiers:
             self._classify(classifier, seen, frame)
-        self._forget(frame.time)
-        return tuple(
+        faces = tuple(
             _face(frame.image, face.box, {task: a.mean for task, a in self._averages[face.number].items()}, face.number)
             for face in tracked
         )
+        self._forget(frame.time)
+        return faces
 
     def _classify(self, classifier: Classifier, faces: Sequence[Tracked], frame: Frame) -> None:
         """Take the scores of those faces into their averages for whom it is time."""
@@ -152,7 +154,7 @@ class Follower:
         self._averages = {
             number: averages
             for number, averages in self._averages.items()
-            if all(abs(seconds - average.time) <= MEMORY for average in averages.values())
+            if any(abs(seconds - average.time) <= MEMORY for average in averages.values())
         }
 
 
@@ -173,8 +175,7 @@ class _Average:
             # An exponential average is as old, in the mean, as one over a window of twice its time constant.
             elapsed = max(0.0, seconds - self.time)
             share = max(share, -math.expm1(-2 * elapsed / self._window)) if self._window else 1.0
-            scores = share * prediction.scores + (1 - share) * self.mean.scores
-            prediction = replace(prediction, scores=scores)
+            prediction = prediction.mixed(self.mean, share)
         self.mean, self.time = prediction, seconds
 
 

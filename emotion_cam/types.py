@@ -98,6 +98,25 @@ class Frame:
         return replace(self, image=np.ascontiguousarray(self.image[:, ::-1]))
 
 
+@dataclass(frozen=True)
+class ClassMap:
+    """A network's class activation map: how much each part of what it saw of a face speaks for each class.
+
+    Zhou et al., "Learning Deep Features for Discriminative Localization", 2016, section 2.
+
+    Attributes:
+        values: float32, (rows, columns, classes): the feature maps whose means are the classes' logits.
+        box: what they cover: the face with the model's margin, in pixels; it may reach over the edge of the picture.
+    """
+
+    values: npt.NDArray[np.float32]
+    box: Box
+
+    def mirrored(self, picture_width: int) -> ClassMap:
+        """The map of the picture flipped left to right."""
+        return ClassMap(self.values[:, ::-1], self.box.mirrored(picture_width))
+
+
 UNSURE = "unsure"
 """The label of a prediction whose most likely class is too unlikely."""
 
@@ -110,11 +129,13 @@ class Prediction:
         labels: its classes.
         scores: the softmax score of each.
         min_confidence: below which score the network is taken to be unsure, in [0, 1].
+        class_map: what in the face speaks for each class; None if the network does not tell.
     """
 
     labels: tuple[str, ...]
     scores: Scores
     min_confidence: float = 0.0
+    class_map: ClassMap | None = None
 
     @property
     def is_sure(self) -> bool:
@@ -131,6 +152,19 @@ class Prediction:
         """The softmax score of the most likely class, in [0, 1]."""
         return float(np.max(self.scores))
 
+    def mixed(self, other: Prediction, share: float) -> Prediction:
+        """What lies between this one (share 1) and another of the same network (share 0), at this one's place."""
+        class_map = self.class_map
+        if class_map is not None and other.class_map is not None:
+            values = share * class_map.values + (1 - share) * other.class_map.values
+            class_map = replace(class_map, values=values)
+        return replace(self, scores=share * self.scores + (1 - share) * other.scores, class_map=class_map)
+
+    @property
+    def activation(self) -> npt.NDArray[np.float32] | None:
+        """What in the face speaks for the most likely class, float32, (rows, columns); see ``ClassMap``."""
+        return None if self.class_map is None else self.class_map.values[..., int(np.argmax(self.scores))]
+
 
 @dataclass(frozen=True)
 class Face:
@@ -145,6 +179,14 @@ class Face:
     box: Box
     predictions: dict[str, Prediction] = field(default_factory=dict)
     track: int | None = None
+
+    def mirrored(self, picture_width: int) -> Face:
+        """The same face after its picture was flipped left to right."""
+        predictions = {
+            task: replace(prediction, class_map=prediction.class_map and prediction.class_map.mirrored(picture_width))
+            for task, prediction in self.predictions.items()
+        }
+        return replace(self, box=self.box.mirrored(picture_width), predictions=predictions)
 
 
 Annotate: TypeAlias = Callable[[Image, Sequence[Face]], Image]
@@ -167,5 +209,4 @@ class Result:
     def mirrored(self) -> Result:
         """The same as seen in a mirror; what is drawn stays legible, for it is drawn after the flip."""
         width = self.frame.image.shape[1]
-        faces = tuple(replace(face, box=face.box.mirrored(width)) for face in self.faces)
-        return Result(self.frame.mirrored(), faces, self.annotate)
+        return Result(self.frame.mirrored(), tuple(face.mirrored(width) for face in self.faces), self.annotate)

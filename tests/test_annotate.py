@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotion_cam.annotate import BARS_OPACITY, PALETTE, Annotator, draw_corner_text
-from emotion_cam.types import Box, Face, Image, Prediction
+from emotion_cam.annotate import BARS_OPACITY, PALETTE, Annotator, blur_face, draw_activation, draw_corner_text
+from emotion_cam.detect import HaarDetector
+from emotion_cam.types import Box, ClassMap, Face, Frame, Image, Prediction, Result
 
 FER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 HAPPY = (0.02, 0.0, 0.03, 0.8, 0.05, 0.04, 0.06)
@@ -370,6 +372,140 @@ def test_colours_differ_for_every_kind_of_sight(sight: str) -> None:
     seen = [lab(np.asarray(SIGHT[sight]) @ linear(colour[::-1])) for colour in PALETTE]
     closest = min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2))
     assert closest > 6 * 2.3
+
+
+# What speaks for the label.
+
+
+def explained(box: Box, values: npt.NDArray[Any], seen: Box | None = None) -> Face:
+    """A face whose most likely class, of three, has the given activation map; the others have none."""
+    maps = np.zeros((*values.shape, 3), np.float32)
+    maps[..., 1] = values
+    scores = np.array([0.2, 0.7, 0.1], np.float32)
+    return Face(box, {"mood": Prediction(("a", "b", "c"), scores, class_map=ClassMap(maps, seen or box))})
+
+
+def overlay(image: Image, face: Face) -> npt.NDArray[Any]:
+    """What the explanation changes, (height, width), as the largest difference of a pixel's colours."""
+    without, shown = (Annotator(bars=False, explain=explain)(image, [face]) for explain in (False, True))
+    return np.abs(shown.astype(int) - without).max(axis=2)
+
+
+def corner(row: int, column: int, rows: int = 3) -> npt.NDArray[Any]:
+    values = np.full((rows, rows), -5.0, np.float32)
+    values[row, column] = 8
+    return values
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_what_speaks_for_the_label_is_coloured_where_it_is(mirror: bool) -> None:
+    image, box = blank(400, 300, 128), Box(100, 60, 220, 180)
+    face = explained(box, corner(0, 2))
+    assert not overlay(image, Face(box, {"mood": replace(face.predictions["mood"], class_map=None)})).any()
+    result = Result(Frame(image, 0, 0.0), (face,), annotate)
+    difference = overlay(image, result.mirrored().faces[0] if mirror else face)
+    if mirror:
+        difference = difference[:, ::-1]
+    ys, xs = np.nonzero(difference > 40)
+    assert len(ys)
+    assert 60 <= ys.min() <= ys.max() < 110
+    assert 170 < xs.min() <= xs.max() < 220
+
+
+def test_a_map_may_cover_more_than_the_box_and_reach_over_the_edge() -> None:
+    image, box = blank(200, 200, 128), Box(0, 50, 90, 150)
+    difference = overlay(image, explained(box, corner(1, 2), Box(-60, 20, 120, 180)))
+    assert difference[75:125, 95:115].min() > 20
+    assert not difference[:, 120:].any()
+    assert not difference[:, :40].any()
+    assert not overlay(image, explained(box, corner(1, 2), Box(300, 300, 400, 400))).any()
+
+
+@pytest.mark.parametrize("value", [-3.0, 0.0, -1e30])
+def test_what_speaks_against_the_label_leaves_the_picture_as_it_is(value: float) -> None:
+    image, box = blank(200, 200, 128), Box(50, 50, 150, 150)
+    assert overlay(image, explained(box, np.full((4, 4), value, np.float32))).max() <= 1
+
+
+def test_the_face_stays_recognisable_under_its_explanation(portrait: Image) -> None:
+    image, face_box = portrait.copy(), Box(172, 66, 272, 166)
+    draw_activation(image, np.ones((3, 3), np.float32), face_box)
+    before, after = (cv2.cvtColor(crop(picture, face_box), cv2.COLOR_BGR2GRAY) for picture in (portrait, image))
+    assert np.abs(after.astype(int) - before).mean() > 20
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.99
+    assert (image != portrait).any(axis=2).sum() == face_box.area
+
+
+def test_the_prediction_that_has_bars_is_explained_before_one_of_two_classes() -> None:
+    image, box = blank(200, 200, 128), Box(50, 50, 150, 150)
+    two = Prediction(("a", "b"), np.array([0.2, 0.8], np.float32), class_map=ClassMap(np.ones((2, 2, 2)), box))
+    graded = explained(box, corner(0, 0)).predictions["mood"]
+    assert overlay(image, Face(box, {"two": two}))[90:110, 90:110].min() > 40
+    assert overlay(image, Face(box, {"two": two, "graded": graded}))[90:110, 90:110].max() <= 1
+
+
+# Privacy.
+
+
+def test_no_detail_of_a_blurred_face_is_left() -> None:
+    # Waves of every phase and of so many periods in a face, as strong as a picture can have them.
+    side = 96
+    box = Box(side, side, 2 * side, 2 * side)
+    y, x = np.mgrid[: 3 * side, : 3 * side] / side
+
+    def blurred(wave: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        image = np.repeat((127.5 + 120 * wave).astype(np.uint8)[..., None], 3, axis=2)
+        blur_face(image, box)
+        return crop(image, box).astype(int)
+
+    plain = blurred(np.zeros_like(x))
+    for along in (x, y, (x + y) / np.sqrt(2)):
+        for periods in (4, 5, 6, 8, 12, 24):
+            for phase in range(6):
+                assert np.abs(blurred(np.sin(2 * np.pi * periods * along + phase)) - plain).max() <= 1
+
+
+def test_a_blurred_face_is_no_face_any_more_and_the_rest_stays(portrait: Image) -> None:
+    (box,) = HaarDetector()(portrait)
+    image = Annotator(blur=True)(portrait, [Face(box)])
+    assert not HaarDetector()(image)
+    changes = changed(portrait, image)
+    assert extent(changes) == box.padded(0.25)
+    assert crop(changes, box.padded(0.25)).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "box", [Box(-50, -50, 50, 50), Box(40, 20, 300, 280), Box(90, 70, 92, 71), Box(0, 0, 120, 90), Box(200, 0, 250, 50)]
+)
+def test_a_face_anywhere_can_be_blurred(box: Box) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    before = image.copy()
+    blur_face(image, box)
+    inside = box.clipped(120, 90)
+    assert changed(before, image).any() == bool(inside.area)
+    if inside.area:
+        assert inside.width < 3 or crop(image, inside).std() < 0.2 * crop(before, inside).std()
+
+
+def test_the_explanation_is_drawn_over_the_blur() -> None:
+    box = Box(50, 50, 150, 150)
+    image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    face = explained(box, np.ones((2, 2), np.float32))
+    both = Annotator(bars=False, blur=True, explain=True)(image, [face])
+    assert crop(both, box.padded(-0.1)).std(axis=(0, 1)).max() < 10
+    assert np.abs(both.astype(int) - Annotator(bars=False, blur=True)(image, [face]))[100, 100].max() > 40
+
+
+def test_without_the_picture_nothing_of_it_is_left() -> None:
+    boxes = [face(Box(60, 60, 120, 120)), face(Box(150, 60, 200, 110))]
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    for blur in (False, True):
+        annotate = Annotator(picture=False, blur=blur)
+        drawn = annotate(noise, boxes)
+        assert np.array_equal(drawn, annotate(blank(320, 240, 255), boxes))
+        assert (drawn.shape, drawn.dtype) == (noise.shape, noise.dtype)
+        assert drawn.max() > 200
+    assert len(np.unique(Annotator(picture=False)(noise, []).reshape(-1, 3), axis=0)) == 1
 
 
 # The text in the corner.

@@ -42,6 +42,18 @@ def test_no_face_gives_no_scores() -> None:
     assert Classifier(shipped_models()["gender"])([]).shape == (0, 2)
 
 
+@pytest.mark.parametrize("task", ["emotion", "gender"])
+def test_the_scores_are_those_of_the_maps(portrait: Image, face: Box, task: str) -> None:
+    classifier = Classifier(shipped_models()[task])
+    faces = [extract_face(portrait, face.padded(margin), classifier.card.size) for margin in (0.0, 0.2)]
+    scores, maps = classifier.explain(faces)
+    assert np.array_equal(scores, classifier(faces))
+    assert maps is not None
+    assert maps.dtype == np.float32
+    exponents = np.exp(maps.mean(axis=(1, 2)))
+    assert exponents / exponents.sum(axis=1, keepdims=True) == pytest.approx(scores, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

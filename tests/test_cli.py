@@ -19,7 +19,8 @@ from typer.testing import CliRunner, Result
 
 from emotion_cam import __version__
 from emotion_cam.cli import app
-from emotion_cam.types import Image
+from emotion_cam.detect import HaarDetector
+from emotion_cam.types import Box, Image
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +136,71 @@ def test_the_search_of_a_video_by_option(film: Path, photo: str) -> None:
     assert "0 faces" in emotion_cam("--image", photo, "--out", "o.png", "--min-face", "0.9").stdout
 
 
+def picture(*options: str) -> Image:
+    result = emotion_cam("--image", "photo.png", "--out", "o.png", *options)
+    assert result.exit_code == 0, result.output
+    assert "happy" in result.stdout
+    image = cv2.imread("o.png")
+    assert image is not None
+    return np.asarray(image, np.uint8)
+
+
+def test_what_speaks_for_the_label_is_shown_on_demand(photo: str) -> None:
+    plain, explained = picture(), picture("--explain")
+    changed = (plain != explained).any(axis=2)
+    assert changed[80:150, 190:260].mean() > 0.9
+    assert not changed[:50].any()
+    assert not changed[180:].any()
+
+
+def test_faces_are_hidden_on_demand_and_keep_their_labels(photo: str, portrait: Image) -> None:
+    def faces_in(image: Image) -> int:
+        return sum(box.iou(Box(172, 66, 272, 166)) > 0.2 for box in HaarDetector()(image))
+
+    assert faces_in(picture("--no-bars")) == 1
+    assert faces_in(picture("--no-bars", "--blur")) == 0
+    for options in (("--no-picture",), ("--no-picture", "--explain", "--blur")):
+        image = picture(*options)
+        assert image.shape == portrait.shape
+        assert np.unique(image[200:].reshape(-1, 3), axis=0).shape == (1, 3)
+        assert image[:200].max() > 200
+
+
+def test_where_faces_are_to_be_hidden_no_frame_waits_for_the_search(portrait: Image) -> None:
+    with av.open("clip.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(15):
+            image = np.full((240, 320, 3), 90, np.uint8)
+            if index >= 7:
+                image = np.ascontiguousarray(portrait[20:260, 60:380])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+
+    def first(*options: str) -> int:
+        assert emotion_cam("--video", "clip.mp4", "--out", "o.csv", *options).exit_code == 0
+        with Path("o.csv").open(newline="") as lines:
+            return next(int(row["frame"]) for row in csv.DictReader(lines) if row["face"])
+
+    assert first("--blur") == 7
+    assert first("--blur", "--every", "0.2") == first() > 7
+
+
+def test_what_is_not_asked_for_is_not_even_loaded(photo: str, film: Path) -> None:
+    def tasks(*options: str) -> set[str]:
+        result = emotion_cam(*options, "--out", "o.csv")
+        assert result.exit_code == 0, result.output
+        with Path("o.csv").open(newline="") as lines:
+            return {row["task"] for row in csv.DictReader(lines) if row["face"]}
+
+    assert tasks("--image", photo, "--no-gender", "--gender-model", "nowhere") == {"emotion"}
+    assert tasks("--image", photo, "--no-emotion", "--emotion-model", "nowhere") == {"gender"}
+    assert tasks("--image", photo, "--no-emotion", "--no-gender") == {""}
+    assert tasks("--video", str(film), "--no-emotion", "--no-gender") == {""}
+    result = emotion_cam("--image", photo, "--out", "o.png", "--no-emotion", "--no-gender")
+    assert result.stdout.startswith("1 picture, 1 face\n")
+
+
 def test_version_and_help() -> None:
     assert emotion_cam("--version").stdout == f"emotion-cam {__version__}\n"
     told = emotion_cam("--help").stdout
@@ -161,6 +227,7 @@ def test_info() -> None:
         ["--image", "photo.png", "--min-face", "2"],
         ["--image", "photo.png", "--every", "-1"],
         ["--image", "photo.png", "--threads", "0"],
+        ["--image", "photo.png", "--explain", "--no-emotion", "--no-gender"],
         ["evaluate", "models", "--data", "fer2013"],
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from emotion_cam.classify import shipped_models
 from emotion_cam.errors import ModelError
 from emotion_cam.recognize import Recognizer
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, Frame, Image
 
 
 def test_the_portrait_is_a_happy_woman(portrait: Image, face: Box) -> None:
@@ -40,6 +40,26 @@ def test_a_face_over_the_edge_is_classified_whole_and_its_box_clipped(portrait: 
     (found,) = Recognizer(detector=lambda image: [Box(-20, 66, 80, 166)])(portrait)
     assert found.box == Box(0, 66, 80, 166)
     assert "emotion" in found.predictions
+
+
+def test_what_the_network_saw_is_told_with_its_margin(portrait: Image) -> None:
+    box = Box(-20, 66, 80, 166)
+    (found,) = Recognizer(detector=lambda image: [box])(portrait)
+    maps = {task: prediction.class_map for task, prediction in found.predictions.items()}
+    assert maps["emotion"] is not None
+    assert maps["gender"] is not None
+    assert maps["emotion"].box == box
+    assert maps["gender"].box == box.padded(0.125)
+
+
+def test_without_models_there_are_boxes_alone(portrait: Image, face: Box) -> None:
+    (found,) = Recognizer([])(portrait)
+    assert found.box.iou(face) > 0.5
+    assert found.predictions == {}
+    recognize = Recognizer([]).follow()
+    for index in range(5):
+        (followed,) = recognize(Frame(portrait, index, index / 10))
+    assert (followed.track, followed.predictions) == (1, {})
 
 
 def test_one_model_alone(portrait: Image) -> None:

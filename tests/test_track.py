@@ -9,7 +9,7 @@ import pytest
 from emotion_cam.detect import HaarDetector, same_face
 from emotion_cam.recognize import Follower, Recognizer
 from emotion_cam.track import HOLD, LOOK, MEMORY, Tracker
-from emotion_cam.types import Box, Face, Frame, Image
+from emotion_cam.types import Box, ClassMap, Face, Frame, Image
 
 FPS = 30
 NOBODY = np.full((480, 640, 3), 110, np.uint8)
@@ -254,6 +254,34 @@ def test_what_is_steady_settles_and_zero_smooths_nothing(portrait: Image) -> Non
     assert moved("gender") < 0.35 < moved("emotion")
     with pytest.raises(ValueError, match="smooth"):
         Recognizer().follow(smooth=-1)
+
+
+def emotion_map(face: Face) -> ClassMap:
+    class_map = face.predictions["emotion"].class_map
+    assert class_map is not None
+    return class_map
+
+
+def test_what_speaks_for_a_label_is_averaged_with_the_scores(portrait: Image) -> None:
+    image = with_portraits(portrait, (320, 240))
+    changed = np.asarray(cv2.GaussianBlur(image, (0, 0), 3))
+    recognize = Recognizer().follow(smooth=0.5)
+    for index in range(30):
+        before = face_of(recognize, image, index / FPS)
+    mixed = face_of(recognize, changed, 1.0)
+    (after,) = Recognizer(detector=lambda _: [mixed.box])(changed)
+    old, new = emotion_map(before).values, emotion_map(after).values
+    share = 1 - np.exp(-2 / FPS / 0.5)
+    assert emotion_map(mixed).values == pytest.approx(share * new + (1 - share) * old, abs=0.01)
+    assert np.abs(new - old).max() > 1
+
+
+def test_what_speaks_for_a_label_goes_with_the_face(portrait: Image) -> None:
+    recognize = Recognizer().follow()
+    for index in range(10):
+        found = face_of(recognize, with_portraits(portrait, (250 + 10 * index, 240)), index / FPS)
+        assert emotion_map(found).box == found.box
+    assert found.box.x1 > 260
 
 
 def test_one_persons_scores_do_not_mix_with_anothers(portrait: Image) -> None:

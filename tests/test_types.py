@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_cam.types import Box, Face, Frame, Prediction, Result
+from emotion_cam.types import Box, ClassMap, Face, Frame, Prediction, Result
 
 
 def test_a_box_knows_its_size() -> None:
@@ -42,6 +42,39 @@ def test_a_prediction_whose_best_score_is_too_low_is_unsure() -> None:
     assert Prediction(("a", "b", "c"), scores, min_confidence=0.5).label == "b"
     unsure = Prediction(("a", "b", "c"), scores, min_confidence=0.51)
     assert (unsure.label, unsure.score, unsure.is_sure) == ("unsure", 0.5, False)
+
+
+def of_three(scores: tuple[float, ...], values: np.ndarray, box: Box) -> Prediction:
+    maps = np.asarray(values, np.float32)
+    return Prediction(("a", "b", "c"), np.array(scores, np.float32), class_map=ClassMap(maps, box))
+
+
+def test_the_activation_is_that_of_the_most_likely_label() -> None:
+    values = np.arange(18).reshape(2, 3, 3)
+    prediction = of_three((0.2, 0.5, 0.3), values, Box(0, 0, 9, 9))
+    assert np.array_equal(prediction.activation, values[..., 1])
+    assert dataclasses.replace(prediction, class_map=None).activation is None
+
+
+def test_mixed_predictions_have_mixed_scores_and_maps_at_the_newer_place() -> None:
+    old = of_three((1, 0, 0), np.zeros((2, 2, 3)), Box(0, 0, 9, 9))
+    new = of_three((0, 1, 0), np.full((2, 2, 3), 8.0), Box(3, 3, 12, 12))
+    mixed = new.mixed(old, 0.25)
+    assert mixed.scores.tolist() == [0.75, 0.25, 0]
+    assert mixed.class_map is not None
+    assert (mixed.class_map.values == 2).all()
+    assert mixed.class_map.box == Box(3, 3, 12, 12)
+    assert new.mixed(dataclasses.replace(old, class_map=None), 0.25).class_map is new.class_map
+    assert dataclasses.replace(new, class_map=None).mixed(old, 0.25).class_map is None
+
+
+def test_in_the_mirror_a_map_is_flipped_and_stays_on_its_pixels() -> None:
+    values = np.arange(18).reshape(2, 3, 3)
+    face = Face(Box(2, 1, 5, 3), {"mood": of_three((0, 1, 0), values, Box(-1, 0, 8, 4))})
+    class_map = face.mirrored(10).predictions["mood"].class_map
+    assert class_map is not None
+    assert np.array_equal(class_map.values, values[:, ::-1])
+    assert class_map.box == Box(2, 0, 11, 4)
 
 
 def test_a_result_draws_once_and_only_when_asked() -> None:
