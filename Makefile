@@ -2,7 +2,7 @@
 # make test   the linters and the tests, in the same environment
 # make lint   ruff and mypy alone
 # make bench  how fast it is, beside fer, the published loop and mere decoding and encoding
-# make picture   the picture in the README
+# make picture   the pictures in the README
 # make models   all shipped models anew from the data sets in data/ (make DATA=path …): hours; or make model-emotion,
 #               model-emotion-fer2013, model-gender. A run that was stopped goes on with make RESUME=--resume …
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
@@ -20,9 +20,10 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/emotion-cam --video demo/portrait.mp4 --out demo/annotated.mp4 --out demo/faces.csv
 	@echo "The result is demo/annotated.mp4 (a video) and demo/faces.csv (every score of every frame)."
 
-picture: $(VENV)/.installed-demo
+picture: $(VENV)/.installed-test
 	$(BIN)/python tools/portrait.py demo/portrait.png
 	$(BIN)/emotion-cam --image demo/portrait.png --out docs/portrait.jpg
+	$(BIN)/emotion-cam explain demo/portrait.png --out docs/why.jpg
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py

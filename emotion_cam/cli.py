@@ -321,7 +321,7 @@ def _bar(unit: str) -> Progress:
     )
 
 
-# --- train, evaluate, export, info ------------------------------------------------------------------------------
+# --- train, evaluate, export, explain, info ---------------------------------------------------------------------
 
 
 _Data = Annotated[
@@ -581,6 +581,27 @@ def export(
             difference = exporting.export(model, faces)
         _out.print(f"Wrote {_plain(str(model / 'model.tflite'))}: equal to model.keras within {difference:.1e}")
         _out.print(f"on {len(faces)} faces of {', '.join(chosen.name for chosen in sets)}")
+
+
+@app.command()
+def explain(
+    photo: Annotated[
+        Path, typer.Argument(help="A picture with faces.", metavar="PHOTO", dir_okay=False, show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="What to write: .png or .jpg.", metavar="FILE", show_default=False)],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="A model folder. May be repeated.", metavar="FOLDER", show_default="the shipped ones"),
+    ] = None,
+) -> None:
+    """Show what in each face of a photo speaks for its labels: activation map, Grad-CAM, guided backpropagation."""
+    with _told():
+        from emotion_cam.classify import shipped_models
+        from emotion_cam.training.explain import explain as write
+
+        count = write(photo, out, model or list(shipped_models().values()))
+        _out.print(f"1 picture, {count} face" + ("" if count == 1 else "s"))
+        _out.print(f"Wrote {_plain(str(out))}")
 
 
 @app.command()

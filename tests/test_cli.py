@@ -204,7 +204,7 @@ def test_what_is_not_asked_for_is_not_even_loaded(photo: str, film: Path) -> Non
 def test_version_and_help() -> None:
     assert emotion_cam("--version").stdout == f"emotion-cam {__version__}\n"
     told = emotion_cam("--help").stdout
-    for word in ("--camera", "--video", "--image", "--out", "train", "evaluate", "export", "info"):
+    for word in ("--camera", "--video", "--image", "--out", "train", "evaluate", "export", "explain", "info"):
         assert word in told
 
 
@@ -228,6 +228,7 @@ def test_info() -> None:
         ["--image", "photo.png", "--every", "-1"],
         ["--image", "photo.png", "--threads", "0"],
         ["--image", "photo.png", "--explain", "--no-emotion", "--no-gender"],
+        ["explain", "photo.png"],
         ["evaluate", "models", "--data", "fer2013"],
     ],
 )
@@ -295,6 +296,7 @@ def test_a_cut_off_video_keeps_what_was_done_under_another_name(film: Path) -> N
         ["train", "--task", "emotion", "--data", "fer2013=photo.png", "--out", "mine"],
         ["evaluate", "mine", "--data", "fer2013=photo.png"],
         ["export", "mine", "--data", "fer2013=photo.png"],
+        ["explain", "photo.png", "--out", "why.png"],
         ["--image", "photo.png", "--out", "o.png", "--runtime", "keras"],
     ],
 )

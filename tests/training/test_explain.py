@@ -1,0 +1,178 @@
+"""The views with gradients, checked against what can be worked out by hand, and on a real face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+pytest.importorskip("keras")
+
+from typer.testing import CliRunner, Result
+
+from emotion_cam.classify import Classifier, shipped_models
+from emotion_cam.cli import app
+from emotion_cam.errors import ModelError
+from emotion_cam.training.explain import (
+    Explainer,
+    Explanation,
+    drawn,
+    grad_cam,
+    guided,
+    guided_backpropagation,
+)
+from emotion_cam.types import Box, Image
+
+# isort: split
+import keras
+from keras import layers
+
+BOX = Box(172, 66, 272, 166)
+
+
+def network(kernel: int = 1, classes: int = 3) -> keras.Model:
+    """A convolution with a ReLU, a class activation map, global average pooling, softmax."""
+    keras.utils.set_random_seed(1)
+    inputs = layers.Input((8, 8, 1))
+    x = layers.Conv2D(4, 3, padding="same", name="features")(inputs)
+    x = layers.ReLU(name="relu")(x)
+    x = layers.Conv2D(classes, kernel, padding="same", bias_initializer="random_normal", name="class_map")(x)
+    x = layers.GlobalAveragePooling2D(name="logits")(x)
+    return keras.Model(inputs, layers.Softmax(name="scores")(x))
+
+
+def pixels(seed: int = 0) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(seed).uniform(-1, 1, (1, 8, 8, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_grad_cam_of_a_1x1_class_map_is_its_positive_part(index: int) -> None:
+    model, face = network(), pixels()
+    class_map = keras.Model(model.input, model.get_layer("class_map").output)(face)
+    bias = model.get_layer("class_map").bias.numpy()[index]
+    expected = np.maximum(np.asarray(class_map)[0, ..., index] - bias, 0) / 64
+    assert expected.max() > 0
+    assert grad_cam(model, face, index) == pytest.approx(expected, abs=1e-6)
+
+
+def test_grad_cam_where_nothing_speaks_for_the_class_is_zero() -> None:
+    model = network()
+    last = model.get_layer("class_map")
+    kernel, bias = last.get_weights()
+    last.set_weights([-np.abs(kernel), bias])
+    assert not grad_cam(model, pixels(), 0).any()
+
+
+def test_guided_backpropagation_by_hand() -> None:
+    """Of three neurons one is active and speaks for the class, one is active against it, one is for it but inactive."""
+    inputs = layers.Input((1, 1, 1))
+    x = layers.Conv2D(3, 1, use_bias=False, name="features")(inputs)
+    x = layers.ReLU(name="relu")(x)
+    x = layers.Conv2D(2, 1, use_bias=False, name="class_map")(x)
+    x = layers.GlobalAveragePooling2D(name="logits")(x)
+    model = keras.Model(inputs, layers.Softmax(name="scores")(x))
+    into = np.array([2.0, 3.0, -5.0], np.float32).reshape(1, 1, 1, 3)
+    out = np.array([[0.5, -7.0, 11.0], [-1.0, 0.25, 0.0]], np.float32).T.reshape(1, 1, 3, 2)
+    model.get_layer("features").set_weights([into])
+    model.get_layer("class_map").set_weights([out])
+    face = np.ones((1, 1, 1, 1), np.float32)
+    assert guided_backpropagation(guided(model), face, 0).item() == pytest.approx(2.0 * 0.5)
+    assert guided_backpropagation(guided(model), face, 1).item() == pytest.approx(3.0 * 0.25)
+    # The plain gradient lets the neuron that speaks against the class through as well.
+    assert guided_backpropagation(model, face, 0).item() == pytest.approx(2.0 * 0.5 - 3.0 * 7.0)
+
+
+def test_the_guided_copy_says_the_same_and_the_original_stays() -> None:
+    model, face = network(kernel=3), pixels()
+    before = guided_backpropagation(model, face, 0)
+    copy = guided(model)
+    assert np.asarray(copy(face)) == pytest.approx(np.asarray(model(face)), abs=1e-6)
+    assert np.array_equal(guided_backpropagation(model, face, 0), before)
+    assert np.abs(guided_backpropagation(copy, face, 0) - before).max() > 1e-3
+
+
+def test_the_smile_speaks_for_happy(portrait: Image) -> None:
+    folder = shipped_models()["emotion"]
+    explanation = Explainer(folder)(portrait, BOX, "she")
+    assert explanation.title.startswith("she\nhappy ")
+    (scores,), maps = Classifier(folder).explain([explanation.face])
+    assert maps is not None
+    assert explanation.class_map == pytest.approx(maps[0, ..., int(scores.argmax())], abs=1e-3)
+    assert (explanation.grad_cam.shape, explanation.grad_cam.min()) == ((3, 3), 0)
+    strength = np.abs(explanation.guided)
+    eyes_and_mouth = strength[[*range(13, 22), *range(33, 44)]].mean()
+    forehead_and_chin = strength[[*range(4, 11), *range(45, 48)]].mean()
+    assert eyes_and_mouth > 2 * forehead_and_chin
+    assert explanation.guided_grad_cam.shape == explanation.face.shape == (48, 48)
+
+
+@pytest.mark.parametrize("value", [0.0, -4.0])
+def test_what_is_nowhere_positive_is_drawn_all_the_same(value: float) -> None:
+    few, many = np.full((3, 3), value, np.float32), np.zeros((48, 32), np.float32)
+    face = np.full((48, 32), 90, np.uint8)
+    picture = drawn([Explanation("a\nb", face, few, np.zeros_like(few), many)] * 2)
+    assert picture.dtype == np.uint8
+    assert picture.shape[2] == 3
+    assert (picture == 90).all(axis=2).sum() > 10_000
+
+
+def emotion_cam(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_writes_a_row_for_each_face_and_model(portrait: Image, tmp_path: Path) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "why.png"
+    cv2.imwrite(str(photo), np.hstack((portrait, portrait)))
+    result = emotion_cam("explain", photo, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"1 picture, 2 faces\nWrote {out}\n"
+    picture = cv2.imread(str(out))
+    assert picture is not None
+    assert picture.shape == (4 * 230 + 30, 1100, 3)
+
+
+def test_what_cannot_be_explained_is_told_in_one_line(portrait: Image, emotion_model: Path, tmp_path: Path) -> None:
+    photo, nobody = tmp_path / "photo.png", tmp_path / "nobody.png"
+    cv2.imwrite(str(photo), portrait)
+    cv2.imwrite(str(nobody), np.full((200, 200, 3), 90, np.uint8))
+    (emotion_model / "model.keras").unlink()
+    files = sorted(tmp_path.iterdir())
+    before = photo.read_bytes()
+    out = tmp_path / "why.png"
+    for arguments, told in (
+        ((nobody, "--out", out), "no face"),
+        ((tmp_path / "nowhere.png", "--out", out), "nowhere.png"),
+        ((photo, "--out", tmp_path / "why.csv"), ".png or .jpg"),
+        ((photo, "--out", tmp_path), ".png"),
+        ((photo, "--out", photo), "what is read"),
+        ((photo, "--out", tmp_path / "nowhere" / "why.png"), "nowhere"),
+        ((photo, "--out", out, "--model", emotion_model), "model.keras"),
+        ((photo, "--out", out, "--model", tmp_path), "model.json"),
+    ):
+        result = emotion_cam("explain", *arguments)
+        assert result.exit_code == 1, result.output
+        assert told in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert sorted(tmp_path.iterdir()) == files
+    assert photo.read_bytes() == before
+
+
+def test_a_network_without_a_class_map_is_refused(emotion_model: Path) -> None:
+    inputs = layers.Input((48, 48, 1))
+    keras.Model(inputs, layers.Dense(7, "softmax")(layers.Flatten()(inputs))).save(emotion_model / "model.keras")
+    with pytest.raises(ModelError, match="class_map"):
+        Explainer(emotion_model)
+    scores, maps = Classifier(emotion_model, runtime="keras").explain([np.zeros((48, 48), np.uint8)] * 2)
+    assert (scores.shape, maps) == ((2, 7), None)
+
+
+@pytest.mark.parametrize("task", ["emotion", "gender"])
+def test_both_runtimes_give_the_same_maps(portrait: Image, task: str) -> None:
+    folder = shipped_models()[task]
+    height, width = Classifier(folder).card.size
+    face = np.asarray(cv2.resize(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)[66:166, 172:272], (width, height)))
+    litert, with_keras = (Classifier(folder, runtime=runtime).explain([face, face]) for runtime in ("litert", "keras"))
+    assert litert[1] == pytest.approx(with_keras[1], abs=1e-3)
