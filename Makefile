@@ -34,17 +34,26 @@ FAIR_AND_UTK = --data fairface=$(DATA)/fairface --data utkface=$(DATA)/utkface
 
 models: model-emotion model-emotion-fer2013 model-gender
 
-model-emotion: $(VENV)/.installed-test
-	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --epochs 60 --learning-rate 3e-3 \
-	  --votes 0.7 --weight-decay 1e-3 --balance 0.3 --seed 2 --out models/emotion $(RESUME)
+model-emotion: runs/emotion-1
+	$(CAM) train --task emotion --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --init runs/emotion-1 \
+	  --epochs 36 --learning-rate 2e-3 --weight-decay 1e-3 --balance 0.3 --augmentation framing --seed 4 \
+	  --out models/emotion $(RESUME)
 	$(CAM) export models/emotion --calibrate --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb
 	$(CAM) evaluate models/emotion --card --split validation $(FER_AND_RAF)
 	$(CAM) evaluate models/emotion --card --framing $(FER_AND_RAF)
 
-model-emotion-fer2013: $(VENV)/.installed-test
-	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --epochs 75 --learning-rate 3e-3 --votes 0.3 \
-	  --weight-decay 1e-3 --seed 1 --out models/emotion-fer2013 $(RESUME)
+runs/emotion-1: $(VENV)/.installed-test
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --epochs 60 --learning-rate 3e-3 \
+	  --votes 0.7 --weight-decay 1e-3 --balance 0.3 --seed 2 --out runs/emotion-1 $(RESUME)
+
+model-emotion-fer2013: runs/fer2013-1
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --init runs/fer2013-1 --teacher runs/fer2013-1 --epochs 12 \
+	  --learning-rate 2e-3 --votes 0.3 --weight-decay 1e-3 --seed 6 --out models/emotion-fer2013 $(RESUME)
 	$(CAM) evaluate models/emotion-fer2013 --card --framing $(FER_AND_RAF)
+
+runs/fer2013-1: $(VENV)/.installed-test
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --epochs 75 --learning-rate 3e-3 --votes 0.3 \
+	  --weight-decay 1e-3 --seed 1 --out runs/fer2013-1 $(RESUME)
 
 model-gender: runs/gender-2 $(VENV)/.installed-test
 	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-2 --steady --size 64 --margin 0.125 \
