@@ -96,9 +96,10 @@ class Tracker:
 
     def _follow(self, track: _Track, image: Image, seconds: float) -> bool:
         """Find out where a face is now, and whether it is still in view."""
-        if not mostly_inside(track.box, image):  # after a change of the picture's size
-            return False
         since = seconds - track.seen
+        # After an interruption of the stream, or a change of the picture's size.
+        if since > MEMORY or not mostly_inside(track.box, image):
+            return False
         shifted = 0 <= since < 2 * LOOK and track.shift(image)
         if shifted and since < LOOK:
             track.is_seen = True

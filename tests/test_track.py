@@ -162,6 +162,7 @@ def test_a_hidden_face_stays_a_moment_and_finds_its_number_again() -> None:
     assert [face.number for face in track(blobs(a.moved(8, 4), b), HOLD + MEMORY / 2)] == [1, 2]
     track(blobs(b), 3.0)
     track(blobs(b), 3.1)
+    track(blobs(b), 3.2 + MEMORY / 2)
     assert [face.number for face in track(blobs(a, b), 3.2 + MEMORY)] == [2, 3]
 
 
@@ -193,6 +194,13 @@ def test_a_picture_of_another_size_is_a_new_scene() -> None:
     track = Tracker(Marks())
     track(blobs(Box(100, 60, 140, 100)), 0.0)
     assert track(np.zeros((40, 50, 3), np.uint8), 0.1) == []
+
+
+def test_who_is_there_after_a_long_interruption_is_somebody_new() -> None:
+    track, image = Tracker(Marks()), blobs(Box(100, 60, 140, 100))
+    assert [face.number for face in track(image, 0.0)] == [1]
+    assert [face.number for face in track(image, 1.5)] == [1]
+    assert [face.number for face in track(image, 4.0)] == [2]
 
 
 def test_the_box_of_a_face_that_sits_still_does_not_tremble(portrait: Image) -> None:
