@@ -80,6 +80,7 @@ def _version(asked: bool) -> None:
 # --- recognise --------------------------------------------------------------------------------------------------
 
 _INPUT, _OUTPUT, _MODELS, _SPEED = "Input (one of)", "Output", "Models", "Detection and speed"
+_LIVE = "Cameras and streams"
 
 
 @app.callback(invoke_without_command=True)
@@ -87,7 +88,12 @@ def recognise(
     context: typer.Context,
     camera: Annotated[
         str | None,
-        typer.Option(help="A camera by its number, or a stream's address.", metavar="NUMBER", rich_help_panel=_INPUT),
+        typer.Option(
+            help="A camera by its number, its path or a part of its name, as “emotion-cam cameras” lists them, or a "
+            "stream's address.",
+            metavar="CAMERA",
+            rich_help_panel=_INPUT,
+        ),
     ] = None,
     video: Annotated[
         str | None,
@@ -96,6 +102,34 @@ def recognise(
     image: Annotated[
         Path | None, typer.Option(help="A picture, or a folder of them.", metavar="FILE", rich_help_panel=_INPUT)
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="What to ask the camera for, in pixels, as 1280x720; it takes the nearest that it can.",
+            metavar="WIDTHxHEIGHT",
+            show_default="the camera's own",
+            rich_help_panel=_LIVE,
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="How many frames a second to ask the camera for.",
+            min=1,
+            show_default="the camera's own",
+            rich_help_panel=_LIVE,
+        ),
+    ] = None,
+    reconnect: Annotated[
+        float,
+        typer.Option(
+            help="For how long to try to take up again a camera or stream that drops out; 0: not at all, inf: for "
+            "ever.",
+            metavar="SECONDS",
+            min=0,
+            rich_help_panel=_LIVE,
+        ),
+    ] = 0.0,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -242,6 +276,9 @@ def recognise(
             camera=camera,
             video=video,
             image=image,
+            size=_size(size),
+            fps=fps,
+            reconnect=reconnect,
             out=tuple(out or ()),
             show=show,
             mirror=mirror,
@@ -265,6 +302,17 @@ def recognise(
             do(job, outcome, tell=lambda message: _err.print(_plain(message)), progress=_progress)
         finally:
             _tell_outcome(outcome, "frame" if image is None else "picture")
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = re.fullmatch(r"([1-9]\d{0,4})[xX×]([1-9]\d{0,4})", text)
+    if not sides:
+        raise typer.BadParameter(
+            f"“{text}” is no size; give the width and height in pixels, as in 1280x720.", param_hint="--size"
+        )
+    return int(sides[1]), int(sides[2])
 
 
 def _tell_outcome(outcome: Outcome, unit: str) -> None:
@@ -319,6 +367,27 @@ def _bar(unit: str) -> Progress:
         transient=True,
         disable=not _err.is_terminal,
     )
+
+
+# --- cameras ----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def cameras() -> None:
+    """List the cameras of this machine: number, name, path, and on Linux the sizes that each one offers."""
+    with _told():
+        from emotion_cam.sources import camera_modes, list_cameras
+
+        found = list_cameras()
+        if not found:  # an answer and no error, so that the exit code is 0
+            _out.print("No camera was found.")
+        for camera in found:
+            _out.print(f"[bold]{camera.number}  {_plain(camera.name)}[/]  {_plain(camera.path)}".rstrip())
+            try:
+                for mode in camera_modes(camera.path) if camera.path else ():
+                    _out.print(f"   {mode}")
+            except OSError as error:
+                _out.print(f"   cannot be asked for its sizes: {error.strerror}")
 
 
 # --- train, evaluate, export, explain, info ---------------------------------------------------------------------

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -35,6 +36,9 @@ class Job:
     camera: str | None = None
     video: str | None = None
     image: Path | None = None
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    reconnect: float = 0.0
     out: tuple[Path, ...] = ()
     show: bool | None = None
     mirror: bool | None = None
@@ -104,7 +108,7 @@ def do(
     sinks: list[Sink] = []
     try:
         with contextlib.ExitStack() as stack:
-            source = stack.enter_context(open_source(camera=job.camera, video=job.video, image=job.image))
+            source = stack.enter_context(_source(job, tell))
             sinks += [stack.enter_context(open_sink(path, source)) for path in job.out]
             if job.show or (job.show is None and (source.live or not job.out)):
                 window = WindowSink(
@@ -114,6 +118,7 @@ def do(
                     on_message=tell,
                 )
                 sinks.append(stack.enter_context(window))
+                source.while_waiting = partial(_attend, window, source)
             advance = stack.enter_context(progress(source))
 
             def watch(result: Result) -> None:
@@ -133,6 +138,25 @@ def _every(job: Job) -> float:
     """Where faces are to be hidden, no frame may wait for its share of the search."""
     usual = 0.0 if job.blur else 0.2
     return usual if job.every is None else job.every
+
+
+def _source(job: Job, tell: Callable[[str], None]) -> Source:
+    return open_source(
+        camera=job.camera,
+        video=job.video,
+        image=job.image,
+        size=job.size,
+        fps=job.fps,
+        reconnect=job.reconnect,
+        tell=tell,
+    )
+
+
+def _attend(window: WindowSink, source: Source) -> None:
+    """Obey the window's keys while a camera is away."""
+    window.poll()
+    if window.finished:
+        source.close()
 
 
 def _recognizer(job: Job) -> Recognizer:

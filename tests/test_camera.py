@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import cv2
@@ -46,6 +52,8 @@ def camera(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 class Program:
     """emotion-cam as a user runs it, in a folder of its own."""
 
+    started: ClassVar[list[subprocess.Popen[str]]] = []
+
     def __init__(self, arguments: list[str], folder: Path, **environment: str) -> None:
         self._environment = {**os.environ, **environment}
         self._process = subprocess.Popen(
@@ -56,6 +64,8 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+
+        self.started.append(self._process)
 
     def press(self, *keys: str) -> None:
         """Press keys in the window, once it is there."""
@@ -69,10 +79,32 @@ class Program:
             subprocess.run(["xdotool", "key", "--window", window, key], env=environment, check=True, timeout=SECONDS)
             time.sleep(0.7)
 
+    def wait_for(self, told: str) -> None:
+        """Until it says something on standard error."""
+        limit = threading.Timer(SECONDS, self._process.kill)
+        limit.start()
+        assert self._process.stderr
+        found = any(told in line for line in self._process.stderr)
+        limit.cancel()
+        assert found
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
     def end(self) -> tuple[int, str, str]:
         """Exit code, standard output and standard error, once it has ended by itself."""
         out, err = self._process.communicate(timeout=SECONDS)
         return self._process.returncode, out, err
+
+
+@pytest.fixture(autouse=True)
+def _no_program_outlives_its_test() -> Iterator[None]:
+    yield
+    for process in Program.started:
+        with process:
+            process.kill()
+    Program.started.clear()
 
 
 def test_a_window_with_keys_while_recording(camera: dict[str, str], display: str, tmp_path: Path) -> None:
@@ -115,6 +147,67 @@ def test_a_camera_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
     assert "amera 7" in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_cameras_are_listed_with_name_path_and_sizes(camera: dict[str, str], tmp_path: Path) -> None:
+    code, out, err = Program(["cameras"], tmp_path, **camera).end()
+    assert (code, err) == (0, "")
+    begin = out.splitlines().index("0  Pretend camera  /dev/video0")
+    assert out.splitlines()[begin + 1 : begin + 3] == [
+        "   640×480 at 30 frames a second",
+        "   320×240 at 30 frames a second",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "given", "told"),
+    [("320x240", (320, 240), ""), ("1280x720", SIZE, "Camera 0 gives 640×480 instead of 1280×720.")],
+    ids=["offered", "not offered"],
+)
+def test_a_camera_by_name_is_asked_for_a_size(
+    camera: dict[str, str], tmp_path: Path, size: str, given: tuple[int, int], told: str
+) -> None:
+    arguments = ["--camera", "pretend", "--size", size, "--fps", "30", "--no-show", "--out", "me.png"]
+    program = Program(arguments, tmp_path, PRETEND_UNPLUG="25", **camera)
+    _, _, err = program.end()
+    shown = cv2.imread(str(tmp_path / "me-000000.png"))
+    assert shown is not None
+    assert shown.shape[1::-1] == given
+    assert err.splitlines()[:-1] == ([told] if told else [])
+
+
+def test_a_camera_that_is_plugged_in_again_is_recorded_into_the_same_files(
+    camera: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ["--camera", "pretend", "--reconnect", "30", "--no-show", "--out", "me.mp4", "--out", "me.jsonl"]
+    program = Program(arguments, tmp_path, PRETEND_UNPLUG="25", PRETEND_BACK="1", **camera)
+    program.wait_for("Camera 0 stopped sending pictures after")
+    program.wait_for("Camera 0 is back after")
+    time.sleep(2)
+    program.interrupt()
+    code, out, _ = program.end()
+    assert code == 130
+    assert "Wrote me.mp4" in out
+    rows = [json.loads(row) for row in (tmp_path / "me.jsonl").read_text().splitlines()]
+    times = [row["time"] for row in rows]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert 1 < max(gaps) < 10
+    assert min(gaps) > 0
+    assert 0 < gaps.index(max(gaps)) < len(gaps) - 1
+    assert [row["frame"] for row in rows] == sorted({row["frame"] for row in rows})
+    assert rows[-1]["faces"]
+    with av.open(str(tmp_path / "me.mp4")) as video:
+        assert [frame.time for frame in video.decode(video=0)] == pytest.approx(times, abs=0.02)
+
+
+def test_the_window_can_be_left_while_the_camera_is_away(camera: dict[str, str], display: str, tmp_path: Path) -> None:
+    arguments = ["--camera", "0", "--reconnect", "inf", "--out", "me.mp4"]
+    program = Program(arguments, tmp_path, DISPLAY=display, PRETEND_UNPLUG="25", **camera)
+    program.wait_for("trying again for ever")
+    program.press("q")
+    code, out, _ = program.end()
+    assert code == 0
+    assert "Wrote me.mp4" in out
 
 
 def test_without_a_display_a_window_is_refused_in_one_line(camera: dict[str, str], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from emotion_cam import __version__
 from emotion_cam.cli import app
 from emotion_cam.detect import HaarDetector
+from emotion_cam.sources import CameraInfo
 from emotion_cam.types import Box, Image
 
 
@@ -199,6 +200,38 @@ def test_what_is_not_asked_for_is_not_even_loaded(photo: str, film: Path) -> Non
     assert tasks("--video", str(film), "--no-emotion", "--no-gender") == {""}
     result = emotion_cam("--image", photo, "--out", "o.png", "--no-emotion", "--no-gender")
     assert result.stdout.startswith("1 picture, 1 face\n")
+
+
+def test_no_camera_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotion_cam.sources.list_cameras", list)
+    result = emotion_cam("cameras")
+    assert (result.exit_code, result.stdout) == (0, "No camera was found.\n")
+
+
+def test_cameras_without_sizes_are_listed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [CameraInfo(0, "FaceTime [HD]"), CameraInfo(2, "Webcam", "/dev/video99")]
+    monkeypatch.setattr("emotion_cam.sources.list_cameras", lambda: found)
+    result = emotion_cam("cameras")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "0  FaceTime [HD]",
+        "2  Webcam  /dev/video99",
+        "   cannot be asked for its sizes: No such file or directory",
+    ]
+
+
+@pytest.mark.parametrize("size", ["1280", "1280x", "0x720", "1280x720x3", "-640x480", "large"])
+def test_a_size_that_is_none(size: str) -> None:
+    result = emotion_cam("--camera", "0", f"--size={size}")
+    assert result.exit_code == 2
+    assert "is no size" in result.stderr
+
+
+def test_a_video_is_not_asked_for_a_size(film: Path) -> None:
+    result = emotion_cam("--video", film, "--size", "640x480", "--out", "out.csv")
+    assert result.exit_code == 1
+    assert "--size and --fps are for cameras" in result.stderr
+    assert not Path("out.csv").exists()
 
 
 def test_version_and_help() -> None:

@@ -1,14 +1,11 @@
-"""Cameras are played by a capture that does as it is told; videos and pictures are made here and then spoilt."""
+"""Videos and pictures are made here and then spoilt."""
 
 from __future__ import annotations
 
 import itertools
-import queue
 import re
 import struct
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +16,9 @@ import numpy as np
 import pytest
 from av.container import InputContainer
 
-from emotion_cam import sources
 from emotion_cam.errors import SourceError
-from emotion_cam.sources import CameraInfo, CameraSource, ImageSource, VideoSource, list_cameras, open_source
+from emotion_cam.sources import ImageSource, VideoSource, open_source
+from emotion_cam.sources import video as video_module
 from emotion_cam.types import Frame, Image
 
 WIDTH, HEIGHT, RATE = 320, 240, 30
@@ -260,8 +257,8 @@ class Torn:
 
 def test_a_disk_that_fails_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "clip.mp4")
-    whole = sources._open_video
-    monkeypatch.setattr(sources, "_open_video", lambda path: Torn(whole(path), 30))
+    whole = video_module._open_video
+    monkeypatch.setattr(video_module, "_open_video", lambda path: Torn(whole(path), 30))
     frames, message = read_until_error(path)
     assert len(frames) == 30  # with those that the decoder still held
     assert message == f"{path} is damaged or cut off: it ends after 1.0 of 2.0 seconds."
@@ -408,269 +405,6 @@ def test_no_picture(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(SourceError, match=r"empty\.png is empty\.$"):
         ImageSource(tmp_path / "empty.png")
-
-
-# Cameras
-
-
-class FakeCapture:
-    """A capture that hands out what is put into its queue; None is a picture that did not arrive.
-
-    With ``idle`` it sends that picture when the queue is empty, as a camera does, instead of waiting.
-    """
-
-    def __init__(self, *images: Image | None) -> None:
-        self.images: queue.Queue[Image | None] = queue.Queue()
-        for image in images:
-            self.images.put(image)
-        self.idle: Image | None = None
-        self.opened_with: tuple[object, ...] = ()
-        self.rate = 30.0
-        self.reads = 0
-        self.released_by: str | None = None
-
-    def __call__(self, *arguments: object) -> FakeCapture:
-        self.opened_with = arguments
-        return self
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return not self.images.empty()
-
-    def read(self) -> tuple[bool, Image | None]:
-        self.reads += 1
-        while True:
-            try:
-                image = self.images.get(timeout=0.01)
-            except queue.Empty:
-                if self.idle is None:
-                    continue
-                return True, self.idle
-            return image is not None, image
-
-    def get(self, _: int) -> float:
-        return self.rate
-
-    def release(self) -> None:
-        self.released_by = threading.current_thread().name
-
-    def wait_for_reads(self, count: int) -> None:
-        """Until all but the last of so many reads have been dealt with."""
-        deadline = time.monotonic() + 5
-        while self.reads < count:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-
-
-@pytest.fixture
-def capture(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCapture]:
-    fake = FakeCapture(picture(0))
-    monkeypatch.setattr(cv2, "VideoCapture", fake)
-    yield fake
-    fake.idle = picture()
-    for thread in threading.enumerate():
-        if thread.name.startswith("reader of"):
-            thread.join(5)
-    assert not any(thread.name.startswith("reader of") for thread in threading.enumerate())
-
-
-def test_camera_tells_what_it_is(capture: FakeCapture) -> None:
-    with CameraSource(0) as source:
-        assert (source.name, source.live, source.size) == ("camera 0", True, (WIDTH, HEIGHT))
-        assert (source.fps, source.frame_count, source.paths) == (30.0, None, ())
-        frame = next(iter(source))
-        assert (frame.index, frame.source) == (0, "camera 0")
-        np.testing.assert_array_equal(frame.image, picture(0))
-        capture.idle = picture()
-
-
-@pytest.mark.parametrize("rate", [0.0, -1.0, 90_000.0, float("nan")])
-def test_a_rate_that_cannot_be_is_unknown(capture: FakeCapture, rate: float) -> None:
-    capture.rate, capture.idle = rate, picture()
-    with CameraSource(0) as source:
-        assert source.fps is None
-
-
-def test_the_newest_frame_wins(capture: FakeCapture) -> None:
-    with CameraSource(0) as source:
-        for index in (1, 2, 3):
-            capture.images.put(picture(index))
-        capture.wait_for_reads(5)
-        frames = iter(source)
-        third = next(frames)
-        assert third.index == 3
-        np.testing.assert_array_equal(third.image, picture(3))
-        capture.images.put(picture(4))
-        fourth = next(frames)
-        assert fourth.index == 4
-        assert 0 < third.time < fourth.time < 5
-        capture.idle = picture()
-
-
-def test_a_frame_is_given_only_once(capture: FakeCapture) -> None:
-    with CameraSource(0) as source:
-        frames = iter(source)
-        assert next(frames).index == 0
-        threading.Timer(0.1, capture.images.put, [picture(1)]).start()
-        assert next(frames).index == 1  # it waited for that
-        capture.idle = picture()
-
-
-def test_a_lost_camera_raises_in_the_consumer_after_the_last_frame(capture: FakeCapture) -> None:
-    with CameraSource(0) as source:
-        capture.images.put(picture(1))
-        capture.images.put(None)
-        capture.wait_for_reads(3)
-        frames = iter(source)
-        assert next(frames).index == 1
-        with pytest.raises(
-            SourceError, match=r"^Camera 0 stopped sending pictures after 2 frames: was it unplugged\?$"
-        ):
-            next(frames)
-    assert capture.released_by == "reader of camera 0"
-
-
-def test_a_lost_stream(capture: FakeCapture) -> None:
-    with CameraSource("rtsp://camera.local/live") as source:
-        capture.images.put(None)
-        with pytest.raises(
-            SourceError,
-            match=r"^rtsp://camera\.local/live stopped sending pictures after 1 frames: it is over, or the connection",
-        ):
-            list(source)
-
-
-def test_what_goes_wrong_in_the_reader_surfaces(capture: FakeCapture, monkeypatch: pytest.MonkeyPatch) -> None:
-    with CameraSource(0) as source:
-        frames = iter(source)
-        next(frames)
-
-        def fail() -> None:
-            raise cv2.error("out of memory")
-
-        monkeypatch.setattr(capture, "read", fail)
-        capture.images.put(picture(1))
-        next(frames)
-        with pytest.raises(cv2.error, match="out of memory"):
-            next(frames)
-
-
-def test_close_ends_the_thread_and_the_frames(capture: FakeCapture) -> None:
-    capture.idle = picture()
-    source = CameraSource(0)
-    frames = iter(source)
-    next(frames)
-    source.close()
-    assert capture.released_by == "reader of camera 0"
-    assert not any(thread.name == "reader of camera 0" for thread in threading.enumerate())
-    assert list(frames) == []
-    source.close()
-
-
-def test_close_does_not_wait_for_a_camera_that_hangs(capture: FakeCapture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_FAREWELL", 0.05)
-    source = CameraSource(0)  # whose reader waits for a second picture now
-    began = time.monotonic()
-    source.close()
-    assert time.monotonic() - began < 2
-
-
-@pytest.mark.parametrize("camera", [3, "3", "/dev/video3"])
-def test_ways_to_name_a_camera(capture: FakeCapture, camera: int | str) -> None:
-    capture.idle = picture()
-    with open_source(camera=camera) as source:
-        assert source.name == "camera 3"
-    assert capture.opened_with[0] == 3
-
-
-def test_a_password_is_used_and_not_told(capture: FakeCapture) -> None:
-    capture.idle = picture()
-    with open_source(video="rtsp://me:secret@camera.local/live") as source:
-        assert source.name == "rtsp://camera.local/live"
-        assert next(iter(source)).source == "rtsp://camera.local/live"
-    assert capture.opened_with[0] == "rtsp://me:secret@camera.local/live"
-
-
-@pytest.fixture
-def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str, str], None]:
-    """Puts devices where Linux has them: number, name, and which of its camera's devices it is."""
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(sources, "_DEVICES", tmp_path / "dev")
-    monkeypatch.setattr(sources, "_DEVICE_NOTES", tmp_path / "notes")
-    (tmp_path / "dev").mkdir()
-
-    def plug_in(number: int, name: str, index: str) -> None:
-        (tmp_path / f"dev/video{number}").touch()
-        if name:
-            notes = tmp_path / f"notes/video{number}"
-            notes.mkdir(parents=True)
-            (notes / "name").write_text(f"{name}\n")
-            (notes / "index").write_text(f"{index}\n")
-
-    return plug_in
-
-
-def test_list_cameras(devices: Callable[[int, str, str], None]) -> None:
-    assert list_cameras() == []
-    devices(10, "", "")
-    devices(2, "Webcam", "0")
-    devices(3, "Webcam", "1")  # its metadata
-    assert list_cameras() == [CameraInfo(2, "Webcam"), CameraInfo(10, "")]
-
-
-@pytest.mark.parametrize(
-    ("plugged_in", "message"),
-    [
-        (
-            {},
-            "Camera 7 cannot be opened; no camera was found: is it plugged in, and not in use by another program?",
-        ),
-        (
-            {0: "Integrated Camera", 2: "Webcam"},
-            "Camera 7 cannot be opened; cameras found: 0 (Integrated Camera), 2 (Webcam).",
-        ),
-        (
-            {7: "Webcam"},
-            "Camera 7 (Webcam) cannot be opened: does another program use it, or are you not allowed to?",
-        ),
-    ],
-    ids=["none", "others", "in use"],
-)
-def test_a_camera_that_does_not_open(
-    capture: FakeCapture,
-    devices: Callable[[int, str, str], None],
-    plugged_in: dict[int, str],
-    message: str,
-) -> None:
-    for number, name in plugged_in.items():
-        devices(number, name, "0")
-    capture.images.get()
-    capture.images.put(None)
-    capture.isOpened = lambda: False  # type: ignore[method-assign]
-    with pytest.raises(SourceError) as error:
-        CameraSource(7)
-    assert str(error.value) == message
-    assert capture.released_by == "MainThread"
-
-
-def test_a_camera_that_sends_nothing(capture: FakeCapture) -> None:
-    capture.images.get()
-    capture.images.put(None)
-    capture.isOpened = lambda: True  # type: ignore[method-assign]
-    with pytest.raises(SourceError, match=r"^Camera 0 sends no pictures: does another program use it\?$"):
-        CameraSource(0)
-
-
-def test_a_stream_that_does_not_answer() -> None:
-    with pytest.raises(SourceError) as error:
-        open_source(camera="http://me:secret@127.0.0.1:9/video")  # the port that discards
-    assert str(error.value) == (
-        "http://127.0.0.1:9/video cannot be opened: is the address right, and is the stream running?"
-    )
-
-
-def test_what_is_no_camera() -> None:
-    with pytest.raises(SourceError, match=r"^“front” is neither a camera's number nor an address such as rtsp://"):
-        open_source(camera="front")
 
 
 # open_source

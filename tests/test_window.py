@@ -100,6 +100,19 @@ def test_keys_that_quit(window: FakeWindow, key: str) -> None:
         assert sink.finished
 
 
+def test_keys_are_heard_while_no_picture_comes(window: FakeWindow) -> None:
+    window.keys = ["s", None, "q"]
+    with WindowSink(mirror=False) as sink:
+        sink.poll()  # nothing was shown yet, so that there is nothing to save
+        window.keys = [None, None, "q"]
+        sink.write(result())
+        sink.poll()
+        assert not sink.finished
+        sink.poll()
+        assert sink.finished
+    assert len(window.shown) == 1
+
+
 def test_closing_the_window_quits(window: FakeWindow) -> None:
     with WindowSink(mirror=False) as sink:
         sink.write(result())

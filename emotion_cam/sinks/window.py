@@ -85,6 +85,11 @@ class WindowSink(Sink):
         while self._paused and not self._finished:
             self._listen(30)
 
+    def poll(self) -> None:
+        """Attend to the keys while no picture comes."""
+        if self._image is not None:
+            self._listen(1)
+
     def __exit__(self, *_: object) -> None:
         with suppress(cv2.error):  # it is closed already
             cv2.destroyWindow(TITLE)

@@ -1,0 +1,71 @@
+"""A picture, or a folder of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emotion_cam.errors import SourceError
+from emotion_cam.sources.base import Source, check_readable
+from emotion_cam.types import Frame, Image
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""The suffixes by which the pictures of a folder are known."""
+
+
+class ImageSource(Source):
+    """A picture, or the pictures of a folder in natural order (2 before 10); each frame's source is its file's name.
+
+    Rotation in EXIF is obeyed; grey pictures and those with transparency become BGR. Every frame's time is 0.
+
+    Raises:
+        SourceError: there is no picture; while iterating: a file is no picture.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.name = self.path.absolute().name
+        self.folder = self.path.is_dir()
+        if self.folder:
+            self.paths = _pictures_in(self.path)
+        else:
+            check_readable(self.path)
+            self.paths = (self.path,)
+        self.frame_count = len(self.paths)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, path in enumerate(self.paths):
+            yield Frame(_read_picture(path), index, 0.0, path.name)
+        self.ended = True
+
+
+def _pictures_in(folder: Path) -> tuple[Path, ...]:
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != "."]
+    except OSError as error:
+        raise SourceError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+    if not paths:
+        raise SourceError(f"The folder {folder} holds no pictures ({' '.join(PICTURES)}).")
+    return tuple(sorted(paths, key=_natural))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _read_picture(path: Path) -> Image:
+    check_readable(path)
+    try:
+        # Not imread, which on Windows cannot open every name.
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise SourceError(f"{path} is not a picture that can be read ({' '.join(PICTURES)}), or it is damaged.")
+    return np.asarray(image, np.uint8)

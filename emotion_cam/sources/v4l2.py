@@ -1,0 +1,83 @@
+"""What a camera offers, as Linux tells it without filming (V4L2: linux/videodev2.h)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_ENUM_FMT, _ENUM_FRAMESIZES, _ENUM_FRAMEINTERVALS = (2, 16), (74, 11), (75, 13)
+"""The requests: their numbers, and how many 32-bit words their structures have, which consist of nothing else."""
+
+_CAPTURE, _DISCRETE = 1, 1
+
+
+class Mode(NamedTuple):
+    """A size in pixels that a camera offers, and the rates in frames per second that go with it, the highest first.
+
+    Of a camera that offers every size or rate in a range, these are the ends of the range.
+    """
+
+    width: int
+    height: int
+    rates: tuple[float, ...]
+
+    def __str__(self) -> str:
+        rates = ", ".join(f"{rate:.4g}" for rate in self.rates)
+        return f"{self.width}×{self.height}" + f" at {rates} frames a second" * bool(rates)
+
+
+def camera_modes(path: str) -> list[Mode]:
+    """The sizes of a camera, the largest first. Another program may use the camera meanwhile.
+
+    Raises:
+        OSError: it cannot be asked.
+    """
+    device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        rates: dict[tuple[int, int], set[float]] = {}  # that which any of the pixel formats gives
+        for form in _answers(device, _ENUM_FMT, 0, _CAPTURE):
+            for size in _sizes(device, form[11]):
+                rates.setdefault(size, set()).update(_rates(device, form[11], *size))
+    finally:
+        os.close(device)
+    modes = (Mode(*size, tuple(sorted(found, reverse=True))) for size, found in rates.items())
+    return sorted(modes, key=lambda mode: (mode.width * mode.height, mode.width), reverse=True)
+
+
+def _sizes(device: int, pixel_format: int) -> Iterator[tuple[int, int]]:
+    for _, _, kind, *sides in _answers(device, _ENUM_FRAMESIZES, 0, pixel_format):
+        if kind == _DISCRETE:
+            yield sides[0], sides[1]
+        else:  # least and most width, its step, then the same of the height
+            yield sides[0], sides[3]
+            yield sides[1], sides[4]
+
+
+def _rates(device: int, pixel_format: int, width: int, height: int) -> Iterator[float]:
+    for answer in _answers(device, _ENUM_FRAMEINTERVALS, 0, pixel_format, width, height):
+        kind, *fractions = answer[4:]  # seconds from frame to frame; a range's two ends come first
+        for numerator, denominator in (fractions[:2], fractions[2:4])[: 1 if kind == _DISCRETE else 2]:
+            if numerator:
+                yield round(denominator / numerator, 2)
+
+
+def _answers(device: int, request: tuple[int, int], *question: int) -> Iterator[tuple[int, ...]]:
+    """All answers to a request that enumerates: the question's first word counts them."""
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    number, words = request
+    layout = struct.Struct(f"={words}I")
+    code = 3 << 30 | layout.size << 16 | ord("V") << 8 | number  # _IOWR('V', number, …) of asm-generic/ioctl.h
+    padding = [0] * (words - len(question))
+    for index in itertools.count():
+        try:
+            answer = fcntl.ioctl(device, code, layout.pack(index, *question[1:], *padding))
+        except OSError:  # there are no more
+            return
+        yield layout.unpack(answer)
