@@ -11,16 +11,19 @@ takes the one where it hides least.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.types import Box, Face, Image, Prediction
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
 
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -40,6 +43,7 @@ WHITE: Colour = (255, 255, 255)
 PALE: Colour = (205, 205, 205)
 GREY: Colour = (64, 64, 64)
 DARK: Colour = (24, 24, 24)
+RED: Colour = (40, 40, 230)
 BARS_OPACITY = 0.85  # the picture shines through, and white letters still stand out on a white one
 ACTIVATION_OPACITY = 0.6  # of the strongest part: the face stays recognisable
 BLUR_SIDE = 24  # to how many pixels a face is shrunk before it is blurred
@@ -53,18 +57,22 @@ LONGEST_LABEL, LONGEST_NAME = 20, 10  # letters of a class's name in a label, an
 class Annotator:
     """Draws faces into a copy of a picture: ``annotator(image, faces)``.
 
+    Its attributes may change at any time, as the keys of the window do it; the next picture is drawn by them.
+
     Attributes:
         bars: whether predictions with more than two classes get a bar for each class.
         explain: whether to show which parts of a face speak for its label: that of the first prediction with more than
             two classes, or else of the first.
         blur: whether to hide the faces (see ``blur_face``).
         picture: whether to draw on the picture, or else on a dark ground in its place.
+        hidden: the tasks of which nothing is drawn.
     """
 
     bars: bool = True
     explain: bool = False
     blur: bool = False
     picture: bool = True
+    hidden: set[str] = field(default_factory=set)
 
     def __call__(self, image: Image, faces: Sequence[Face]) -> Image:
         """Draw the faces into a copy of a picture.
@@ -78,7 +86,7 @@ class Annotator:
         """
         canvas: Image = image.copy() if self.picture else np.full_like(image, DARK)
         frame = _frame(image)
-        clipped = [replace(face, box=face.box.clipped(frame.width, frame.height)) for face in faces]
+        clipped = [self._shown(face, frame) for face in faces]
         visible = [face for face in clipped if face.box.area]
         if self.blur and self.picture:
             for face in visible:
@@ -105,6 +113,11 @@ class Annotator:
             area = _crop(canvas, spot)
             area[:] = cv2.addWeighted(panel.picture, panel.opacity, area, 1 - panel.opacity, 0)
         return canvas
+
+    def _shown(self, face: Face, frame: Box) -> Face:
+        """What is drawn of a face: no task that is hidden, and nothing outside the frame."""
+        predictions = {task: p for task, p in face.predictions.items() if task not in self.hidden}
+        return replace(face, box=face.box.clipped(frame.width, frame.height), predictions=predictions)
 
 
 def draw_corner_text(image: Image, text: str) -> None:
@@ -178,6 +191,52 @@ def _activation_tables() -> tuple[Image, Image]:
     opacity = ACTIVATION_OPACITY * strength[..., None].repeat(3, axis=2) / 255
     colours = cv2.applyColorMap(strength, cv2.COLORMAP_VIRIDIS)
     return (255 * (1 - opacity)).astype(np.uint8), (colours * opacity).astype(np.uint8)
+
+
+def draw_recording_dot(image: Image) -> None:
+    """Put a red dot on a plate into the top right corner of a picture, in place: what is seen is being recorded.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+    """
+    frame = _frame(image)
+    row = _row_height(frame, frame)
+    side = row + row // 2
+    plate = np.full((side, side, 3), DARK, np.uint8)
+    cv2.circle(plate, (side // 2, side // 2), row // 2, RED, cv2.FILLED, cv2.LINE_AA)
+    corner = image[:side, max(0, frame.width - side) :]
+    corner[:] = plate[: corner.shape[0], : corner.shape[1]]
+
+
+def draw_keys(image: Image, keys: Mapping[str, str]) -> None:
+    """List keys on a panel in the bottom left corner of a picture, in place; it shrinks to fit into a small one.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+        keys: what each does, by its name.
+    """
+    frame = _frame(image)
+    panel: MatLike = _key_panel(tuple(keys.items()), _row_height(frame, frame))
+    height, width = panel.shape[:2]
+    scale = min(1.0, frame.height / height, frame.width / width)
+    if scale < 1:
+        size = max(1, int(width * scale)), max(1, int(height * scale))
+        panel = cv2.resize(panel, size, interpolation=cv2.INTER_AREA)
+    area = image[frame.height - panel.shape[0] :, : panel.shape[1]]
+    area[:] = cv2.addWeighted(panel, BARS_OPACITY, area, 1 - BARS_OPACITY, 0)
+
+
+@lru_cache(maxsize=8)  # letters take long to draw
+def _key_panel(keys: tuple[tuple[str, str], ...], row: int) -> Image:
+    border, line = row, row + row // 2
+    left = 2 * border + max(_text_width(name, row) for name, _ in keys)
+    width = left + max(_text_width(does, row) for _, does in keys) + border
+    picture = np.full((line * len(keys) + border, width, 3), DARK, np.uint8)
+    for i, (name, does) in enumerate(keys):
+        middle = (border + line) / 2 + line * i
+        _write(picture, name, (border, middle), row, ink=WHITE)
+        _write(picture, does, (left, middle), row, font=REGULAR, ink=PALE)
+    return picture
 
 
 class _Panel(NamedTuple):

@@ -143,8 +143,7 @@ def recognise(
         bool | None,
         typer.Option(
             "--show/--no-show",
-            help="A window: q or Esc quits, space pauses, s saves a snapshot. On for cameras and streams, and where "
-            "nothing is written.",
+            help="A window, in which h lists the keys. On for cameras and streams, and where nothing is written.",
             show_default=False,
             rich_help_panel=_OUTPUT,
         ),

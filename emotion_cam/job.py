@@ -24,6 +24,9 @@ from emotion_cam.sinks import Sink, WindowSink, open_sink
 from emotion_cam.sources import Source, open_source
 from emotion_cam.types import Face, Result
 
+TASK_KEYS = {"g": "gender"}
+"""The keys of the window that hide a task and show it again."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -112,9 +115,11 @@ def do(
             sinks += [stack.enter_context(open_sink(path, source)) for path in job.out]
             if job.show or (job.show is None and (source.live or not job.out)):
                 window = WindowSink(
+                    annotator,
                     mirror=source.live and job.mirror is None,
                     show_fps=source.live,
                     hold=job.image is not None,
+                    tasks=TASK_KEYS,
                     on_message=tell,
                 )
                 sinks.append(stack.enter_context(window))

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotion_cam.annotate import BARS_OPACITY, PALETTE, Annotator, blur_face, draw_activation, draw_corner_text
+from emotion_cam.annotate import (
+    BARS_OPACITY,
+    PALETTE,
+    Annotator,
+    blur_face,
+    draw_activation,
+    draw_corner_text,
+    draw_keys,
+    draw_recording_dot,
+)
 from emotion_cam.detect import HaarDetector
 from emotion_cam.types import Box, ClassMap, Face, Frame, Image, Prediction, Result
 
@@ -225,6 +234,16 @@ def test_bars_can_be_left_out() -> None:
     assert ink[: box.y1].any()
     assert not ink[box.y1 :, box.x2 :].any()
     assert not ink[box.y2 :].any()
+
+
+def test_a_hidden_task_leaves_no_trace() -> None:
+    image, both = blank(640, 480), face(Box(200, 150, 300, 250))
+    annotator = Annotator()
+    annotator.hidden.add("emotion")
+    without = Face(both.box, {"gender": both.predictions["gender"]})
+    np.testing.assert_array_equal(annotator(image, [both]), annotate(image, [without]))
+    annotator.hidden.clear()
+    np.testing.assert_array_equal(annotator(image, [both]), annotate(image, [both]))
 
 
 def test_two_classes_get_a_label_and_no_bars() -> None:
@@ -531,3 +550,36 @@ def test_corner_text_takes_any_letters() -> None:
     image = blank(640, 480)
     draw_corner_text(image, "é 映像\n")
     assert image.any()
+
+
+# What the window writes over its picture besides.
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (160, 120), (16, 16), (5, 3)])
+def test_the_recording_dot_stays_in_the_other_corner(width: int, height: int) -> None:
+    image = blank(width, height, 255)
+    draw_recording_dot(image)
+    ink = extent(changed(blank(width, height, 255), image))
+    assert (ink.x2, ink.y1) == (width, 0)
+    assert ink.height <= max(15, height // 15)
+    if height > 5:
+        assert (image[..., 2].astype(int) - image[..., 1] > 150).any()
+
+
+KEYS = {"q": "quit", "space": "pause, go on", "h": "these keys"}
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (640, 480), (160, 30), (48, 320), (16, 16), (1, 1)])
+def test_the_keys_fit_into_any_picture(width: int, height: int) -> None:
+    image = blank(width, height, 255)
+    draw_keys(image, KEYS)
+    ink = extent(changed(blank(width, height, 255), image))
+    assert (ink.x1, ink.y2) == (0, height)
+    assert ink.area < 0.15 * width * height or height < 480
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_the_keys_are_legible(ground: int) -> None:
+    image = blank(640, 480, ground)
+    draw_keys(image, KEYS)
+    assert text_contrast(image[-60:, :100]) > 4.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
@@ -109,10 +110,12 @@ def _no_program_outlives_its_test() -> Iterator[None]:
 
 def test_a_window_with_keys_while_recording(camera: dict[str, str], display: str, tmp_path: Path) -> None:
     program = Program(["--camera", "0", "--out", "me.mp4", "--out", "me.csv"], tmp_path, DISPLAY=display, **camera)
-    program.press("s", "space", "space", "q")
+    # A pause drops frames, in the middle of the recording.
+    program.press("s", "r", "space", "space", "r", "q")
     code, out, err = program.end()
     assert (code, err.count("Traceback")) == (0, 0), err
     assert "Wrote me.mp4" in out
+    assert [line.split()[0] for line in err.splitlines()] == ["Saved", "Recording", "Recorded"]
 
     (snapshot,) = tmp_path.glob("emotion-cam-*.png")
     shown = cv2.imread(str(snapshot))
@@ -124,8 +127,22 @@ def test_a_window_with_keys_while_recording(camera: dict[str, str], display: str
         recorded = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)]
     # In the file it is not.
     assert np.abs(recorded[0][200:, -100:].astype(int) - 90).mean() < 12
-    rows = (tmp_path / "me.csv").read_text().splitlines()
-    assert any(",happy," in row and row.endswith(",1") for row in rows)
+    with (tmp_path / "me.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert any((row["label"], row["top"]) == ("happy", "1") for row in rows)
+
+    (recording,) = tmp_path.glob("emotion-cam-*.mp4")
+    with av.open(str(recording)) as video:
+        assert video.streams.video[0].codec_context.name == "h264"
+        frames = list(video.decode(video=0))
+    # Real time is kept: the times are those of successive rows of the table, and the pause is among them.
+    at = np.array([frame.time for frame in frames])
+    every = np.array(sorted({float(row["time"]) for row in rows}))
+    runs = np.lib.stride_tricks.sliding_window_view(every, len(at))
+    assert np.abs(runs - runs[:, :1] - at).max(axis=1).min() < 0.001
+    assert np.diff(at).max() > 0.5
+    # It is mirrored as the window was.
+    assert np.abs(frames[0].to_ndarray(format="bgr24")[200:, 5:100].astype(int) - 90).mean() < 12
 
 
 def test_an_unplugged_camera_ends_with_one_clear_line(camera: dict[str, str], tmp_path: Path) -> None:

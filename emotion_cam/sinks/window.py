@@ -6,33 +6,61 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 from imutils.video import FPS
 
-from emotion_cam.annotate import draw_corner_text
+from emotion_cam.annotate import Annotator, draw_corner_text, draw_keys, draw_recording_dot
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sinks.pictures import save_picture
-from emotion_cam.types import Image, Result
+from emotion_cam.sinks.video import VideoSink
+from emotion_cam.types import Result
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 TITLE = "emotion-cam"
 """What the window is called."""
 
+SWITCHES = {"a": "bars"}
+"""The keys that turn an attribute of the annotator on and off. A new switch is a line here."""
+
+ALIASES = {"\x1b": "q", "\r": " "}
+"""Esc and Enter do what these keys do."""
+
+
+class Key(NamedTuple):
+    """What a key of the window does, for people, and how."""
+
+    does: str
+    press: Callable[[], None]
+
 
 class WindowSink(Sink):
-    """Shows the annotated frames: q or Esc quits, space pauses, s saves what is seen; closing the window quits.
+    """Shows the annotated frames, and obeys its keys, which h lists; closing the window quits.
+
+    What its keys change in the annotator holds for all outputs from then on. A snapshot or recording is what is seen
+    without what the window itself writes on it.
 
     Args:
+        annotator: what the results are drawn by.
         mirror: show the picture as in a mirror, with everything in it legible.
         show_fps: the rate at which frames are shown, in the corner.
         hold: pause at every frame; space or Enter goes on to the next.
-        snapshots: the folder for what s saves.
-        on_message: is told of every snapshot, in a sentence.
+        tasks: by key, the tasks that can be hidden and shown again.
+        folder: for snapshots and recordings.
+        on_message: is told of each of these, in a sentence.
+
+    Attributes:
+        keys: by what is typed.
 
     Raises:
         SinkError: there is no display, or this OpenCV cannot open windows.
@@ -43,21 +71,37 @@ class WindowSink(Sink):
 
     def __init__(
         self,
+        annotator: Annotator,
         *,
         mirror: bool,
         show_fps: bool = False,
         hold: bool = False,
-        snapshots: str | Path = ".",
+        tasks: Mapping[str, str] | None = None,
+        folder: str | Path = ".",
         on_message: Callable[[str], None] = lambda message: None,
     ) -> None:
+        self._annotator = annotator
         self._mirror = mirror
         self._hold = hold
-        self._snapshots = Path(snapshots)
+        self._folder = Path(folder)
         self._on_message = on_message
         self._rate = _Rate() if show_fps else None
-        self._image: Image | None = None
+        self._result: Result | None = None
+        self._recording: VideoSink | None = None
         self._paused = False
         self._finished = False
+        self._help = False
+        self.keys = {
+            "q": Key("quit", self._quit),
+            " ": Key("pause, go on", self._pause),
+            "s": Key("save a snapshot", self._save_snapshot),
+            "r": Key("record, stop", self._record),
+            "m": Key("mirror", self._flip),
+            **{key: Key(name, partial(self._switch, name)) for key, name in SWITCHES.items()},
+            **{key: Key(task, partial(self._hide, task)) for key, task in (tasks or {}).items()},
+            "f": Key("full screen", self._fill_screen),
+            "h": Key("these keys", self._list_keys),
+        }
         try:
             with _display():
                 cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
@@ -72,14 +116,14 @@ class WindowSink(Sink):
         return self._finished
 
     def write(self, result: Result) -> None:
-        image = (result.mirrored() if self._mirror else result).annotated
-        if self._image is None:
-            self._set_size(image.shape[1], image.shape[0])
+        if self._result is None:
+            self._set_size(result.frame.image.shape[1], result.frame.image.shape[0])
+        self._result = result
         if self._rate is not None:
-            image = image.copy()  # the other outputs use this picture too
-            draw_corner_text(image, self._rate.count())
-        self._image = image
-        cv2.imshow(TITLE, image)
+            self._rate.count()
+        seen = self._seen()
+        self._show(seen)
+        self._add_to_recording(seen)
         self._paused = self._hold
         self._listen(1)
         while self._paused and not self._finished:
@@ -87,10 +131,13 @@ class WindowSink(Sink):
 
     def poll(self) -> None:
         """Attend to the keys while no picture comes."""
-        if self._image is not None:
+        if self._result is not None:
             self._listen(1)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_recording(error)
         with suppress(cv2.error):  # it is closed already
             cv2.destroyWindow(TITLE)
 
@@ -98,48 +145,123 @@ class WindowSink(Sink):
         scale = min(1.0, self.LARGEST[0] / width, self.LARGEST[1] / height)
         cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
 
+    def _seen(self) -> Result:
+        assert self._result is not None
+        return self._result.mirrored() if self._mirror else self._result
+
+    def _show(self, seen: Result) -> None:
+        image = seen.annotated.copy()  # the other outputs use this picture too
+        if self._rate is not None:
+            draw_corner_text(image, self._rate.text)
+        if self._recording is not None:
+            draw_recording_dot(image)
+        if self._help:
+            draw_keys(image, {"space" if key == " " else key: does for key, (does, _) in self.keys.items()})
+        cv2.imshow(TITLE, image)
+
     def _listen(self, milliseconds: int) -> None:
-        key = chr(cv2.waitKey(milliseconds) & 0xFF).lower()
-        if key in ("q", "\x1b") or not _is_open():
-            self._finished = True
-        elif key in (" ", "\r"):
-            self._paused = not self._paused
-            if self._rate is not None:
-                self._rate.restart()
-        elif key == "s":
-            self._save_snapshot()
+        typed = chr(cv2.waitKey(milliseconds) & 0xFF).lower()
+        key = self.keys.get(ALIASES.get(typed, typed))
+        if not _is_open():
+            self._quit()
+        elif key is not None:
+            key.press()
+            assert self._result is not None
+            self._result = replace(self._result)  # which is drawn anew, as the switches are now
+            self._show(self._seen())
+
+    # What the keys do
+
+    def _quit(self) -> None:
+        self._finished = True
+
+    def _pause(self) -> None:
+        self._paused = not self._paused
+        if self._rate is not None:
+            self._rate.restart()
+
+    def _flip(self) -> None:
+        self._mirror = not self._mirror
+
+    def _switch(self, name: str) -> None:
+        setattr(self._annotator, name, not getattr(self._annotator, name))
+
+    def _hide(self, task: str) -> None:
+        self._annotator.hidden ^= {task}
+
+    def _fill_screen(self) -> None:
+        full = cv2.getWindowProperty(TITLE, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
+        cv2.setWindowProperty(TITLE, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_NORMAL if full else cv2.WINDOW_FULLSCREEN)
+
+    def _list_keys(self) -> None:
+        self._help = not self._help
 
     def _save_snapshot(self) -> None:
-        assert self._image is not None
-        path = self._snapshots / f"emotion-cam-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3]
-        path = path.with_suffix(".png")
+        path = self._new_path(".png")
         try:
-            save_picture(path, self._image)
+            save_picture(path, self._seen().annotated)
         except SinkError as error:  # no reason to stop watching
             self._on_message(str(error))
         else:
             self._on_message(f"Saved {path}.")
 
+    def _new_path(self, suffix: str) -> Path:
+        stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3]
+        return self._folder / f"emotion-cam-{stamp}{suffix}"
+
+    # Recording
+
+    def _record(self) -> None:
+        if self._recording is not None:
+            self._stop_recording()
+        elif self._hold:
+            self._on_message("A picture is not recorded: s saves it.")
+        else:
+            path = self._new_path(".mp4")
+            try:
+                self._recording = VideoSink(path, fps=None, live=True)
+            except SinkError as error:
+                self._on_message(str(error))
+            else:
+                self._on_message(f"Recording {path}.")
+
+    def _add_to_recording(self, seen: Result) -> None:
+        if self._recording is not None:
+            try:
+                self._recording.write(seen)
+            except SinkError as error:  # no reason to stop watching either
+                self._on_message(str(error))
+                self._stop_recording(error)
+
+    def _stop_recording(self, error: BaseException | None = None) -> None:
+        """End the recording, if there is one; after an error it gets the name of one that is not whole."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            try:
+                recording.__exit__(type(error) if error else None, error, None)
+            except SinkError as failure:
+                self._on_message(str(failure))
+            if recording.kept is not None:
+                self._on_message(f"Recorded {recording.kept}.")
+
 
 class _Rate:
-    """Counts frames, and tells how many a second went by, anew about every second so that it can be read."""
+    """Counts frames; ``text`` tells how many a second went by, anew about every second so that it can be read."""
 
     def __init__(self) -> None:
-        self._text = ""
+        self.text = ""
         self.restart()
 
     def restart(self) -> None:
         self._fps = FPS().start()
         self._since = time.monotonic()
 
-    def count(self) -> str:
-        """One more frame; returns what to show, which is "" during the first second."""
+    def count(self) -> None:
         self._fps.update()
         if time.monotonic() - self._since >= 1:
             self._fps.stop()
-            self._text = f"{self._fps.fps():.0f} fps"
+            self.text = f"{self._fps.fps():.0f} fps"
             self.restart()
-        return self._text
 
 
 def _is_open() -> bool:
