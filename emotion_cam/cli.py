@@ -148,6 +148,23 @@ def recognise(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    virtual_camera: Annotated[
+        bool,
+        typer.Option(
+            "--virtual-camera",
+            help="Give the annotated picture to video calls, as a camera (needs the extra “virtual-camera”).",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    virtual_camera_device: Annotated[
+        str | None,
+        typer.Option(
+            help="As which virtual camera.",
+            metavar="DEVICE",
+            show_default="the first that there is",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     mirror: Annotated[
         bool | None,
         typer.Option(
@@ -264,7 +281,7 @@ def recognise(
         return
     if sum(given is not None for given in (camera, video, image)) != 1:
         raise typer.BadParameter("give one of --camera, --video and --image; --help shows how.", ctx=context)
-    if show is False and not out:
+    if show is False and not (out or virtual_camera or virtual_camera_device):
         raise typer.BadParameter("nothing would come of this; add --out FILE, or leave --no-show away.", ctx=context)
     if explain and not (emotion or gender):
         raise typer.BadParameter("--explain needs something to explain; leave --no-emotion away.", ctx=context)
@@ -280,6 +297,7 @@ def recognise(
             reconnect=reconnect,
             out=tuple(out or ()),
             show=show,
+            virtual_camera=virtual_camera_device or virtual_camera,
             mirror=mirror,
             bars=bars,
             explain=explain,

@@ -20,7 +20,7 @@ from emotion_cam.detect import open_detector
 from emotion_cam.errors import SinkError
 from emotion_cam.loop import run
 from emotion_cam.recognize import Recognizer
-from emotion_cam.sinks import Sink, WindowSink, open_sink
+from emotion_cam.sinks import Sink, VirtualCameraSink, WindowSink, open_sink
 from emotion_cam.sources import Source, open_source
 from emotion_cam.types import Face, Result
 
@@ -33,7 +33,7 @@ class Job:
     """What is wanted of one run; the options of the command line explain the fields.
 
     Exactly one of ``camera``, ``video`` and ``image`` is given. None means: as is best for the source. ``without`` are
-    the tasks whose models are not even loaded.
+    the tasks whose models are not even loaded. ``virtual_camera`` may be the name of one.
     """
 
     camera: str | None = None
@@ -44,6 +44,7 @@ class Job:
     reconnect: float = 0.0
     out: tuple[Path, ...] = ()
     show: bool | None = None
+    virtual_camera: bool | str = False
     mirror: bool | None = None
     bars: bool = True
     explain: bool = False
@@ -113,6 +114,9 @@ def do(
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(_source(job, tell))
             sinks += [stack.enter_context(open_sink(path, source)) for path in job.out]
+            if job.virtual_camera:
+                device = job.virtual_camera if isinstance(job.virtual_camera, str) else None
+                sinks.append(stack.enter_context(VirtualCameraSink(source, device)))
             if job.show or (job.show is None and (source.live or not job.out)):
                 window = WindowSink(
                     annotator,

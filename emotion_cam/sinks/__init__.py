@@ -1,4 +1,4 @@
-"""Where results go: a window, a video, pictures, tables. They differ in their ``Sink`` only."""
+"""Where results go: a window, a video, pictures, tables, other programs. They differ in their ``Sink`` only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from emotion_cam.sinks.base import FileSink, Sink
 from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
 from emotion_cam.sinks.video import VideoSink
+from emotion_cam.sinks.virtual_camera import VirtualCameraSink
 from emotion_cam.sinks.window import WindowSink
 from emotion_cam.sources import ImageSource, Source, VideoSource
 
@@ -23,6 +24,7 @@ __all__ = [
     "JsonlSink",
     "Sink",
     "VideoSink",
+    "VirtualCameraSink",
     "WindowSink",
     "open_sink",
 ]

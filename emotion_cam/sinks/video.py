@@ -114,7 +114,7 @@ class _VideoFile:
     def write(self, image: Image, seconds: float) -> None:
         self._ticks = max(round(seconds * self.CLOCK), self._ticks + 1)
         self._write_sound(until=self._ticks / self.CLOCK)
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(self._fitted(image)), format="bgr24")
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(fitted(image, self._size)), format="bgr24")
         frame = self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = self._ticks, Fraction(1, self.CLOCK)
         self._file.mux(self._video.encode(frame))
@@ -137,15 +137,16 @@ class _VideoFile:
                 self._heard = packet_end(packet)
                 self._file.mux(packet)
 
-    def _fitted(self, image: Image) -> Image:
-        """The picture at the size of the first one, its last column and row repeated where that size is odd."""
-        width, height = self._size
-        fitted: MatLike = image
-        if image.shape[:2] != (height, width):
-            fitted = cv2.resize(fitted, (width, height), interpolation=cv2.INTER_AREA)
-        if width % 2 or height % 2:
-            fitted = cv2.copyMakeBorder(fitted, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        return np.asarray(fitted, np.uint8)
+
+def fitted(image: Image, size: tuple[int, int]) -> Image:
+    """The picture stretched to (width, height), its last column and row repeated where that is odd."""
+    width, height = size
+    picture: MatLike = image
+    if image.shape[:2] != (height, width):
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    if width % 2 or height % 2:
+        picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return np.asarray(picture, np.uint8)
 
 
 def _sound(
