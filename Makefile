@@ -2,7 +2,7 @@
 # make test   the linters and the tests, in the same environment
 # make lint   ruff and mypy alone
 # make bench  how fast it is, beside fer, the published loop and mere decoding and encoding
-# make picture   the pictures in the README
+# make picture   the pictures in the README; that of the window needs what tools/window.sh names
 # make models   all shipped models anew from the data sets in data/ (make DATA=path …): hours; or make model-emotion,
 #               model-emotion-fer2013, model-gender. A run that was stopped goes on with make RESUME=--resume …
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
@@ -24,6 +24,7 @@ picture: $(VENV)/.installed-test
 	$(BIN)/python tools/portrait.py demo/portrait.png
 	$(BIN)/emotion-cam --image demo/portrait.png --out docs/portrait.jpg
 	$(BIN)/emotion-cam explain demo/portrait.png --out docs/why.jpg
+	tools/window.sh $(BIN)/emotion-cam demo/portrait.png docs/window.jpg
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py
