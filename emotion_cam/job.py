@@ -123,7 +123,7 @@ def do(
                     mirror=source.live and job.mirror is None,
                     show_fps=source.live,
                     hold=job.image is not None,
-                    tasks=TASK_KEYS,
+                    tasks={key: task for key, task in TASK_KEYS.items() if task not in job.without},
                     on_message=tell,
                 )
                 sinks.append(stack.enter_context(window))

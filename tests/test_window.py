@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,10 +18,10 @@ import pytest
 
 from emotion_cam.annotate import Annotator
 from emotion_cam.errors import SinkError
-from emotion_cam.job import TASK_KEYS
+from emotion_cam.job import TASK_KEYS, Job, Outcome, do
 from emotion_cam.sinks import VideoSink, WindowSink
 from emotion_cam.sinks import window as window_module
-from emotion_cam.types import Box, Face, Image, Result
+from emotion_cam.types import Box, ClassMap, Face, Image, Result
 from tests.test_sinks import prediction, read, result
 from tests.test_sources import picture
 
@@ -219,7 +220,13 @@ def test_the_rate_is_drawn_on_the_window_alone(window: FakeWindow, monkeypatch: 
 
 FACE = Face(
     Box(120, 60, 200, 140),
-    {"emotion": prediction(happy=0.75, sad=0.125, angry=0.125), "gender": prediction(man=0.125, woman=0.875)},
+    {
+        "emotion": replace(
+            prediction(happy=0.75, sad=0.125, angry=0.125),
+            class_map=ClassMap(np.full((3, 3, 3), 2, np.float32), Box(120, 60, 200, 140)),
+        ),
+        "gender": prediction(man=0.125, woman=0.875),
+    },
 )
 
 
@@ -292,10 +299,16 @@ def test_f_fills_the_screen_and_goes_back(window: FakeWindow) -> None:
         assert window.full == cv2.WINDOW_NORMAL
 
 
-def test_h_lists_every_key(window: FakeWindow, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed: list[dict[str, str]] = []
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What is drawn on h."""
+    lists: list[dict[str, str]] = []
     draw = window_module.draw_keys
-    monkeypatch.setattr(window_module, "draw_keys", lambda image, keys: listed.append(keys) or draw(image, keys))
+    monkeypatch.setattr(window_module, "draw_keys", lambda image, keys: lists.append(keys) or draw(image, keys))
+    return lists
+
+
+def test_h_lists_every_key(window: FakeWindow, listed: list[dict[str, str]]) -> None:
     window.keys = ["h", None, "h"]
     shared = result(1)
     with WindowSink(Annotator(), mirror=False, tasks=TASK_KEYS) as sink:
@@ -308,6 +321,16 @@ def test_h_lists_every_key(window: FakeWindow, monkeypatch: pytest.MonkeyPatch) 
     assert (window.shown[2] != picture(1)).any()
     np.testing.assert_array_equal(shared.annotated, picture(1))
     np.testing.assert_array_equal(window.shown[-1], picture(2))
+
+
+@pytest.mark.parametrize("without", [[], ["gender"]])
+def test_a_task_that_is_not_told_has_no_key(
+    window: FakeWindow, listed: list[dict[str, str]], portrait: Image, tmp_path: Path, without: list[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), portrait)
+    window.keys = ["h", "q"]
+    do(Job(image=tmp_path / "photo.png", show=True, without=frozenset(without)), Outcome())
+    assert ("gender" in listed[0].values()) == (not without)
 
 
 def test_the_readme_lists_the_same_keys(window: FakeWindow) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TITLE = "emotion-cam"
 """What the window is called."""
 
-SWITCHES = {"a": "bars"}
+SWITCHES = {"a": "bars", "e": "explain", "b": "blur"}
 """The keys that turn an attribute of the annotator on and off. A new switch is a line here."""
 
 ALIASES = {"\x1b": "q", "\r": " "}
