@@ -213,6 +213,26 @@ def recognise(
             help="A model folder for gender.", metavar="FOLDER", show_default="shipped", rich_help_panel=_MODELS
         ),
     ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A model folder for any task, in place of the shipped one for that task or beside them. May be "
+            "repeated.",
+            metavar="FOLDER",
+            show_default=False,
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tell labels under a common name, with the sum of their scores, as in positive=happy,surprise. May "
+            "be repeated.",
+            metavar="NAME=LABEL,…",
+            show_default=False,
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
     runtime: Annotated[
         str,
         typer.Option(
@@ -283,8 +303,9 @@ def recognise(
         raise typer.BadParameter("give one of --camera, --video and --image; --help shows how.", ctx=context)
     if show is False and not (out or virtual_camera or virtual_camera_device):
         raise typer.BadParameter("nothing would come of this; add --out FILE, or leave --no-show away.", ctx=context)
-    if explain and not (emotion or gender):
+    if explain and not (emotion or gender or model):
         raise typer.BadParameter("--explain needs something to explain; leave --no-emotion away.", ctx=context)
+    groups = _groups(group or [])
     with _told():
         from emotion_cam.job import Job, Outcome, do
 
@@ -306,8 +327,10 @@ def recognise(
             without=frozenset(task for task, told in {"emotion": emotion, "gender": gender}.items() if not told),
             emotion_model=emotion_model,
             gender_model=gender_model,
+            models=tuple(model or ()),
             runtime=runtime,
             min_confidence=min_confidence,
+            groups=groups,
             detector=detector,
             min_face=min_face,
             every=every,
@@ -330,6 +353,19 @@ def _size(text: str | None) -> tuple[int, int] | None:
             f"“{text}” is no size; give the width and height in pixels, as in 1280x720.", param_hint="--size"
         )
     return int(sides[1]), int(sides[2])
+
+
+def _groups(given: list[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for entry in given:
+        name, _, listed = entry.partition("=")
+        labels = tuple(label.strip() for label in listed.split(","))
+        if not (name.strip() and all(labels)):
+            raise typer.BadParameter(f"“{entry}” is not like positive=happy,surprise.", param_hint="--group")
+        if name.strip() in groups:
+            raise typer.BadParameter(f"“{name.strip()}” is given twice.", param_hint="--group")
+        groups[name.strip()] = labels
+    return tuple(groups.items())
 
 
 def _tell_outcome(outcome: Outcome, unit: str) -> None:

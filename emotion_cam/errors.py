@@ -5,6 +5,7 @@ EmotionCamError
 ├── SinkError      an output cannot be opened or written
 ├── DetectorError  there is no such detector, or it lacks something
 ├── ModelError     a model folder is missing, incomplete or inconsistent
+├── GroupError     labels are grouped in a way that does not fit the models
 ├── DatasetError   a data set is missing or not in its official layout
 ├── TrainingError  a training run cannot start, go on or be resumed
 └── MissingExtraError  an optional part of the installation is needed
@@ -31,6 +32,10 @@ class DetectorError(EmotionCamError):
 
 class ModelError(EmotionCamError):
     """A model folder is missing, incomplete or inconsistent."""
+
+
+class GroupError(EmotionCamError):
+    """Labels are grouped in a way that does not fit the models."""
 
 
 class DatasetError(EmotionCamError):

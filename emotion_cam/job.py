@@ -15,9 +15,9 @@ from pathlib import Path
 import cv2
 
 from emotion_cam.annotate import Annotator
-from emotion_cam.classify import shipped_models
+from emotion_cam.classify import ModelCard, shipped_models
 from emotion_cam.detect import open_detector
-from emotion_cam.errors import SinkError
+from emotion_cam.errors import ModelError, SinkError
 from emotion_cam.loop import run
 from emotion_cam.recognize import Recognizer
 from emotion_cam.sinks import Sink, VirtualCameraSink, WindowSink, open_sink
@@ -53,8 +53,10 @@ class Job:
     without: frozenset[str] = frozenset()
     emotion_model: Path | None = None
     gender_model: Path | None = None
+    models: tuple[Path, ...] = ()
     runtime: str = "litert"
     min_confidence: float | None = None
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     detector: str = "haar"
     min_face: float | None = None
     every: float | None = None
@@ -169,17 +171,28 @@ def _attend(window: WindowSink, source: Source) -> None:
 
 
 def _recognizer(job: Job) -> Recognizer:
-    wanted = {"emotion": job.emotion_model, "gender": job.gender_model}
-    models = {**shipped_models(), **{task: folder for task, folder in wanted.items() if folder is not None}}
     cv2.setNumThreads(job.threads)
     options = {} if job.min_face is None else {"min_face": job.min_face}
     return Recognizer(
-        [folder for task, folder in models.items() if task not in job.without],
+        _models(job),
         detector=open_detector(job.detector, **options),
         runtime=job.runtime,
         threads=job.threads,
         min_confidence=job.min_confidence,
+        groups=dict(job.groups),
     )
+
+
+def _models(job: Job) -> list[Path]:
+    """The shipped models, with those of the user in place of the ones for the same task or after them, less some."""
+    wanted = {"emotion": job.emotion_model, "gender": job.gender_model}
+    own = {task: folder for task, folder in wanted.items() if folder is not None}
+    for folder in job.models:
+        task = ModelCard.load(folder).task
+        if task in own:
+            raise ModelError(f"{own[task]} and {folder} are both for {task}; give one of them.")
+        own[task] = folder
+    return [folder for task, folder in (shipped_models() | own).items() if task not in job.without]
 
 
 def _refuse_twice(out: Sequence[Path]) -> None:

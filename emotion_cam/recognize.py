@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotion_cam.classify import Classifier, shipped_models
 from emotion_cam.detect import Detector, HaarDetector
 from emotion_cam.errors import ModelError
+from emotion_cam.groups import groupings
 from emotion_cam.preprocess import extract_face
 from emotion_cam.track import MEMORY, Tracked, Tracker
 from emotion_cam.types import Box, ClassMap, Face, Frame, Image, Prediction
@@ -30,9 +31,11 @@ class Recognizer:
         runtime: what runs the networks, "litert" or "keras".
         threads: how many threads each network may use.
         min_confidence: below which score a network is taken to be unsure; what each model's card says if none is given.
+        groups: by name the labels that go under it, as in {"positive": ["happy", "surprise"]}; their scores are summed.
 
     Raises:
         ModelError: a model folder is missing, incomplete or inconsistent, or two tell the same task.
+        GroupError: the groups do not fit the models' labels.
     """
 
     def __init__(
@@ -43,12 +46,15 @@ class Recognizer:
         runtime: str = "litert",
         threads: int = 1,
         min_confidence: float | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         folders = shipped_models().values() if models is None else [Path(folder) for folder in models]
         self.classifiers = [Classifier(folder, runtime=runtime, threads=threads) for folder in folders]
         tasks = [classifier.card.task for classifier in self.classifiers]
         if len(set(tasks)) < len(tasks):
             raise ModelError(f"Each model needs a task of its own, but these tell {' and '.join(tasks)}.")
+        grouped = groupings([classifier.card.labels for classifier in self.classifiers], groups or {})
+        self._groupings = dict(zip(tasks, grouped, strict=True))
         self._detect = detector or HaarDetector()
         self._min_confidence = min_confidence
 
@@ -97,7 +103,8 @@ class Recognizer:
         scores, maps = classifier.explain([extract_face(image, box, card.size, card.margin) for box in boxes])
         seen = [box.padded(card.margin) for box in boxes]
         class_maps = [None] * len(boxes) if maps is None else map(ClassMap, maps, seen)
-        return [Prediction(card.labels, row, least, found) for row, found in zip(scores, class_maps, strict=True)]
+        told = [Prediction(card.labels, row, least, found) for row, found in zip(scores, class_maps, strict=True)]
+        return [self._groupings[card.task](prediction) for prediction in told]
 
 
 class Follower:

@@ -126,6 +126,34 @@ def test_own_models(photo: str, emotion_model: Path) -> None:
     assert result.stdout.startswith("1 picture, 1 face: unsure, unsure\n")
 
 
+def test_a_model_for_a_task_stands_in_for_the_shipped_one_or_beside_it(photo: str, emotion_model: Path) -> None:
+    def tasks(*options: str | Path) -> list[str]:
+        result = emotion_cam("--image", photo, "--out", "o.jsonl", *options)
+        assert result.exit_code == 0, result.output
+        return list(json.loads(Path("o.jsonl").read_text())["faces"][0]["predictions"])
+
+    card = json.loads((emotion_model / "model.json").read_text())
+    card["labels"] = list("abcdefg")
+    (emotion_model / "model.json").write_text(json.dumps(card))
+    assert tasks("--model", emotion_model) == ["emotion", "gender"]
+    assert "d" in emotion_cam("--image", photo, "--out", "o.png", "--model", emotion_model).stdout.split()
+    (emotion_model / "model.json").write_text(json.dumps({**card, "task": "mood"}))
+    assert tasks("--model", emotion_model) == ["emotion", "gender", "mood"]
+    twice = emotion_cam("--image", photo, "--out", "o.png", "--model", emotion_model, "--model", emotion_model)
+    assert (twice.exit_code, twice.stderr.count("\n")) == (1, 1)
+    assert "both for mood" in twice.stderr
+
+
+def test_groups_of_labels(film: Path) -> None:
+    groups = "--group", "positive=happy, surprise", "--group", "negative=angry,disgust,fear,sad"
+    result = emotion_cam("--video", film, "--out", "o.csv", *groups)
+    assert result.exit_code == 0, result.output
+    with Path("o.csv").open(newline="") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["task"] == "emotion"]
+    assert [row["label"] for row in rows[:3]] == ["negative", "positive", "neutral"]
+    assert sum(row["label"] == "positive" for row in rows if row["top"] == "1") >= 9
+
+
 def test_the_search_of_a_video_by_option(film: Path, photo: str) -> None:
     def with_a_face(*options: str) -> int:
         result = emotion_cam("--video", film, "--out", "o.csv", *options)
@@ -262,6 +290,10 @@ def test_info() -> None:
         ["--image", "photo.png", "--threads", "0"],
         ["--image", "photo.png", "--explain", "--no-emotion", "--no-gender"],
         ["explain", "photo.png"],
+        ["--image", "photo.png", "--group", "positive"],
+        ["--image", "photo.png", "--group", "=happy"],
+        ["--image", "photo.png", "--group", "positive=happy,"],
+        ["--image", "photo.png", "--group", "positive=happy", "--group", "positive=surprise"],
         ["evaluate", "models", "--data", "fer2013"],
     ],
 )
@@ -285,6 +317,8 @@ BAD = {
     "one output twice": (["--image", "photo.png", "--out", "o.csv", "--out", "./o.csv"], "twice"),
     "no display": (["--image", "photo.png", "--show"], "display"),
     "a missing model": (["--image", "photo.png", "--out", "o.png", "--gender-model", "nowhere"], "nowhere"),
+    "a missing model of any task": (["--image", "photo.png", "--out", "o.png", "--model", "nowhere"], "nowhere"),
+    "a group of nothing": (["--image", "photo.png", "--out", "o.png", "--group", "good=hapy"], "surprise, neutral"),
     "an unknown runtime": (["--image", "photo.png", "--out", "o.png", "--runtime", "torch"], "litert and keras"),
     "an unknown detector": (["--image", "photo.png", "--out", "o.png", "--detector", "hare"], "there are haar"),
     "a folder to open as a model": (["info", "folder"], "model.json"),

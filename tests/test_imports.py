@@ -15,7 +15,7 @@ PACKAGE = Path(emotion_cam.__file__).parent
 
 LAYERS = [
     {"types", "errors"},
-    {"preprocess"},
+    {"preprocess", "groups"},
     {"sources", "detect", "annotate", "classify"},
     {"sinks", "track"},
     {"recognize"},

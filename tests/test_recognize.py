@@ -77,6 +77,21 @@ def test_what_is_below_the_threshold_is_unsure(portrait: Image, emotion_model: P
     assert emotion(min_confidence=0.5) == "happy"
 
 
+def test_groups_sum_scores_on_pictures_and_streams(portrait: Image) -> None:
+    (plain,), groups = Recognizer()(portrait), {"positive": ["happy", "surprise"], "negative": ["angry", "sad"]}
+    recognizer = Recognizer(groups=groups, min_confidence=0.99)
+    scores = dict(zip(plain.predictions["emotion"].labels, plain.predictions["emotion"].scores, strict=True))
+    follow = recognizer.follow()
+    for (face,) in (recognizer(portrait), follow(Frame(portrait, 0, 0.0)), follow(Frame(portrait, 1, 0.1))):
+        emotion = face.predictions["emotion"]
+        assert emotion.labels == ("negative", "disgust", "fear", "positive", "neutral")
+        assert emotion.label == "positive"
+        assert emotion.scores.sum() == pytest.approx(1, abs=1e-5)
+        assert face.predictions["gender"].labels == ("man", "woman")
+    (grouped,) = recognizer(portrait)
+    assert grouped.predictions["emotion"].score == pytest.approx(scores["happy"] + scores["surprise"], abs=1e-6)
+
+
 def test_two_models_for_one_task_are_refused() -> None:
     emotion = shipped_models()["emotion"]
     with pytest.raises(ModelError, match="emotion and emotion"):

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import keras
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from emotion_cam.classify import shipped_models
 from emotion_cam.cli import app
+from emotion_cam.training.export import export
+from emotion_cam.training.networks import mini_xception
+from emotion_cam.types import Image
 
 
 def emotion_cam(*arguments: str | Path) -> Result:
@@ -48,6 +54,22 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
 
     unwritable = emotion_cam("evaluate", out, "--data", data, "--json", tmp_path / "nowhere" / "figures.json")
     assert (unwritable.exit_code, unwritable.stderr.count("\n")) == (1, 1)
+
+
+def test_a_task_of_ones_own_with_its_own_labels_and_size(portrait: Image, tmp_path: Path) -> None:
+    mask, photo, table = tmp_path / "mask", tmp_path / "photo.png", tmp_path / "faces.jsonl"
+    mask.mkdir()
+    card = {"task": "mask", "labels": ["mask", "none", "half"], "size": [56, 72], "margin": 0.1}
+    (mask / "model.json").write_text(json.dumps(card))
+    keras.utils.set_random_seed(0)
+    mini_xception((56, 72, 1), 3).save(mask / "model.keras")
+    export(mask, [np.zeros((56, 72), np.uint8)])
+    cv2.imwrite(str(photo), portrait)
+    result = emotion_cam("--image", photo, "--out", table, "--model", mask, "--group", "some=mask,half")
+    assert result.exit_code == 0, result.output
+    predictions = json.loads(table.read_text())["faces"][0]["predictions"]
+    assert list(predictions) == ["emotion", "gender", "mask"]
+    assert list(predictions["mask"]["scores"]) == ["some", "none"]
 
 
 def test_the_options_of_training_are_in_the_card(fer2013: Path, tmp_path: Path) -> None:
