@@ -10,7 +10,9 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,12 +21,13 @@ import typer
 from rich.console import Console
 
 from emotion_cam import __version__
-from emotion_cam.errors import EmotionCamError
+from emotion_cam.errors import EmotionCamError, sentence
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
-    from emotion_cam.job import Outcome
+    from emotion_cam.batch import Running
+    from emotion_cam.job import Job, Outcome
     from emotion_cam.sources import Source
     from emotion_cam.training.evaluate import Report
 
@@ -57,11 +60,14 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (EmotionCamError, OSError) as error:
-        reason = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) and error.strerror else str(error)
-        _err.print(f"[bold red]emotion-cam:[/] {_plain(reason)}")
+        _tell_error(sentence(error))
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell_error(reason: str) -> None:
+    _err.print(f"[bold red]emotion-cam:[/] {_plain(reason)}")
 
 
 def _plain(text: str) -> str:
@@ -96,8 +102,13 @@ def recognise(
         ),
     ] = None,
     video: Annotated[
-        str | None,
-        typer.Option(help="A video file, or a stream's address (http, rtsp).", metavar="FILE", rich_help_panel=_INPUT),
+        list[str] | None,
+        typer.Option(
+            help="A video file, a folder of them, or a stream's address (http, rtsp). May be repeated.",
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=_INPUT,
+        ),
     ] = None,
     image: Annotated[
         Path | None, typer.Option(help="A picture, or a folder of them.", metavar="FILE", rich_help_panel=_INPUT)
@@ -134,11 +145,16 @@ def recognise(
         list[Path] | None,
         typer.Option(
             help="What to write, by its suffix: .mp4 .mkv (video with the source's sound), .png .jpg, .csv, .jsonl; "
-            "a folder for a folder of pictures. May be repeated.",
+            "a folder for several videos or a folder of pictures. {name} stands for a video's name, as in "
+            "faces/{name}.csv. May be repeated.",
             metavar="FILE",
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Skip the videos whose outputs are there already.", rich_help_panel=_OUTPUT),
+    ] = False,
     show: Annotated[
         bool | None,
         typer.Option(
@@ -284,6 +300,10 @@ def recognise(
         int,
         typer.Option(help="Processor cores for detection and networks.", min=1, rich_help_panel=_SPEED),
     ] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(help="How many of several videos to do at a time.", min=1, rich_help_panel=_SPEED),
+    ] = 1,
     _: Annotated[
         bool | None,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
@@ -299,19 +319,26 @@ def recognise(
     """
     if context.invoked_subcommand:
         return
-    if sum(given is not None for given in (camera, video, image)) != 1:
+    videos = video or []
+    several = resume or len(videos) > 1 or any(Path(video).is_dir() for video in videos)
+    if sum((camera is not None, bool(videos), image is not None)) != 1:
         raise typer.BadParameter("give one of --camera, --video and --image; --help shows how.", ctx=context)
     if show is False and not (out or virtual_camera or virtual_camera_device):
         raise typer.BadParameter("nothing would come of this; add --out FILE, or leave --no-show away.", ctx=context)
     if explain and not (emotion or gender or model):
         raise typer.BadParameter("--explain needs something to explain; leave --no-emotion away.", ctx=context)
+    if resume and not videos:
+        raise typer.BadParameter("--resume is for video files.", ctx=context)
+    if several and (show or virtual_camera or virtual_camera_device or not out):
+        raise typer.BadParameter("several videos go into files alone, as with --out FOLDER.", ctx=context)
     groups = _groups(group or [])
     with _told():
+        from emotion_cam.batch import named
         from emotion_cam.job import Job, Outcome, do
 
         job = Job(
             camera=camera,
-            video=video,
+            video=videos[0] if videos else None,
             image=image,
             size=_size(size),
             fps=fps,
@@ -337,11 +364,65 @@ def recognise(
             smooth=smooth,
             threads=threads,
         )
+        if several:
+            _do_several(job, videos, jobs, resume)
+            return
+        if videos:
+            job = replace(job, out=tuple(named(path, videos[0]) for path in job.out))
         outcome = Outcome()
         try:
             do(job, outcome, tell=lambda message: _err.print(_plain(message)), progress=_progress)
         finally:
-            _tell_outcome(outcome, "frame" if image is None else "picture")
+            for line in _story(outcome, "frame" if image is None else "picture"):
+                _out.print(line, markup=False)
+
+
+def _do_several(job: Job, videos: list[str], workers: int, resume: bool) -> None:
+    from emotion_cam.batch import do_all, is_done, jobs_for
+
+    jobs = jobs_for(job, videos)
+    left, endings = [], []
+    for one in jobs:
+        if resume and is_done(one):
+            _out.print(f"Skipped {one.video}, whose outputs are there", markup=False)
+        else:
+            left.append(one)
+    with _interruption() as interrupted, _bar("frames/s") as bar:
+        bars = _Bars(bar)
+        for ending in do_all(left, workers, stopped=interrupted, watch=bars):
+            for line in _story(ending.outcome, "frame", f"{ending.job.video}: "):
+                print(line, flush=True)  # by way of Rich, which keeps its bars below
+            endings.append(ending)
+        was_interrupted = interrupted()
+    errors = [ending.error for ending in endings if ending.error is not None]
+    for error in dict.fromkeys(errors):  # what names no video is wrong with all of them
+        _tell_error(error)
+    stopped = sum(ending.stopped for ending in endings)
+    counts = {
+        "done": len(endings) - len(errors) - stopped,
+        "skipped": len(jobs) - len(left),
+        "failed": len(errors),
+        "stopped": stopped,
+        "not begun": len(left) - len(endings),
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    _out.print(f"{len(jobs)} video{'' if len(jobs) == 1 else 's'}: {told}")
+    if was_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if errors:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Tells whether Ctrl-C or a termination came, neither of which interrupts anything meanwhile."""
+    came = threading.Event()
+    before = {number: signal.signal(number, lambda *_: came.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -368,18 +449,35 @@ def _groups(given: list[str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(groups.items())
 
 
-def _tell_outcome(outcome: Outcome, unit: str) -> None:
+def _story(outcome: Outcome, unit: str, of: str = "") -> Iterator[str]:
+    """What a run came to, in lines."""
     if outcome.frames == 1:
         faces = [
             ", ".join(f"{p.label} {p.score:.0%}" if p.is_sure else p.label for p in face.predictions.values())
             for face in outcome.faces
         ]
         count = f"{len(faces)} face" + ("" if len(faces) == 1 else "s")
-        _out.print(f"1 {unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])]))
+        yield f"{of}1 {unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])])
     elif outcome.frames:
-        _out.print(f"{outcome.frames} {unit}s, {outcome.with_face} of them with a face")
+        yield f"{of}{outcome.frames} {unit}s, {outcome.with_face} of them with a face"
     for path in outcome.kept:
-        _out.print(f"Wrote {_plain(str(path))}")
+        yield f"Wrote {path}"
+
+
+class _Bars:
+    """A bar for each video that is being worked on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str | None, TaskID] = {}
+
+    def __call__(self, running: Sequence[Running]) -> None:
+        for gone in self._tasks.keys() - {one.job.video for one in running}:
+            self._progress.remove_task(self._tasks.pop(gone))
+        for job, frames, total in running:
+            if job.video not in self._tasks:
+                self._tasks[job.video] = self._progress.add_task(_plain(Path(str(job.video)).name), total=None)
+            self._progress.update(self._tasks[job.video], completed=frames, total=total)
 
 
 @contextlib.contextmanager
@@ -418,6 +516,7 @@ def _bar(unit: str) -> Progress:
         TimeRemainingColumn(),
         console=_err,
         transient=True,
+        redirect_stdout=_out.is_terminal,  # what goes into a file is none of its business
         disable=not _err.is_terminal,
     )
 

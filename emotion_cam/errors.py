@@ -18,6 +18,13 @@ class EmotionCamError(Exception):
     """The parent of every error that this package raises on purpose."""
 
 
+def sentence(error: EmotionCamError | OSError) -> str:
+    """What an error says to people."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
 class SourceError(EmotionCamError):
     """A camera, video, stream or picture cannot be opened or read."""
 

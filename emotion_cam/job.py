@@ -108,8 +108,8 @@ def do(
     Raises:
         EmotionCamError: what is wanted cannot be had, in a sentence for people.
     """
-    _refuse_twice(job.out)
-    recognizer = _recognizer(job)
+    refuse_twice(job.out)
+    recognizer = open_recognizer(job)
     annotator = Annotator(bars=job.bars, explain=job.explain, blur=job.blur, picture=job.picture)
     sinks: list[Sink] = []
     try:
@@ -170,7 +170,8 @@ def _attend(window: WindowSink, source: Source) -> None:
         source.close()
 
 
-def _recognizer(job: Job) -> Recognizer:
+def open_recognizer(job: Job) -> Recognizer:
+    """The recognizer that a job asks for. Raises EmotionCamError if it cannot be had."""
     cv2.setNumThreads(job.threads)
     options = {} if job.min_face is None else {"min_face": job.min_face}
     return Recognizer(
@@ -195,7 +196,8 @@ def _models(job: Job) -> list[Path]:
     return [folder for task, folder in (shipped_models() | own).items() if task not in job.without]
 
 
-def _refuse_twice(out: Sequence[Path]) -> None:
+def refuse_twice(out: Sequence[Path]) -> None:
+    """Refuse outputs of which two are one file, with SinkError."""
     seen = set()
     for path in out:
         if path.resolve() in seen:

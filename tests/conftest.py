@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -38,6 +39,35 @@ def face() -> Box:
 def emotion_model(tmp_path: Path) -> Path:
     """A copy of the shipped emotion model, to be spoilt."""
     return Path(shutil.copytree(shipped_models()["emotion"], tmp_path / "emotion"))
+
+
+@pytest.fixture(scope="session")
+def film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of the portrait moving to the left, 320×240, then a second of nobody."""
+    path = tmp_path_factory.mktemp("film") / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(20):
+            image = np.full((240, 320, 3), 90, np.uint8)
+            if index < 10:
+                image = np.ascontiguousarray(portrait[20:260, 60 + 2 * index : 380 + 2 * index])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="session")
+def long_film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """50 seconds of the portrait, which leave time to interrupt what is made of them."""
+    path = tmp_path_factory.mktemp("film") / "long.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 512, 512, "yuv420p"
+        for _ in range(1500):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(portrait), format="bgr24")))
+        container.mux(stream.encode())
+    return path
 
 
 @pytest.fixture(scope="session")

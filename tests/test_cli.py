@@ -37,22 +37,6 @@ def photo(portrait: Image) -> str:
     return "photo.png"
 
 
-@pytest.fixture(scope="session")
-def film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of the portrait moving to the left, 320×240, then a second of nobody."""
-    path = tmp_path_factory.mktemp("film") / "clip.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-        for index in range(20):
-            image = np.full((240, 320, 3), 90, np.uint8)
-            if index < 10:
-                image = np.ascontiguousarray(portrait[20:260, 60 + 2 * index : 380 + 2 * index])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-        container.mux(stream.encode())
-    return path
-
-
 def emotion_cam(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -290,6 +274,12 @@ def test_info() -> None:
         ["--image", "photo.png", "--threads", "0"],
         ["--image", "photo.png", "--explain", "--no-emotion", "--no-gender"],
         ["explain", "photo.png"],
+        ["--video", "a.mp4", "--out", "o.mp4", "--jobs", "0"],
+        ["--image", "photo.png", "--out", "o.png", "--resume"],
+        ["--video", "a.mp4", "--resume"],
+        ["--video", "a.mp4", "--video", "b.mp4"],
+        ["--video", "a.mp4", "--video", "b.mp4", "--out", "o", "--show"],
+        ["--video", "a.mp4", "--video", "b.mp4", "--out", "o", "--virtual-camera"],
         ["--image", "photo.png", "--group", "positive"],
         ["--image", "photo.png", "--group", "=happy"],
         ["--image", "photo.png", "--group", "positive=happy,"],
@@ -378,14 +368,8 @@ def test_what_needs_the_extra_says_so_in_one_line(photo: str, arguments: list[st
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
-def test_after_ctrl_c_outputs_are_whole(portrait: Image, tmp_path: Path, kill: signal.Signals) -> None:
-    with av.open("long.mp4", "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 512, 512, "yuv420p"
-        for _ in range(1500):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(portrait), format="bgr24")))
-        container.mux(stream.encode())
-    arguments = ["--video", "long.mp4", "--out", "o.mp4", "--out", "o.csv"]
+def test_after_ctrl_c_outputs_are_whole(long_film: Path, tmp_path: Path, kill: signal.Signals) -> None:
+    arguments = ["--video", str(long_film), "--out", "o.mp4", "--out", "o.csv"]
     process = subprocess.Popen(
         [sys.executable, "-m", "emotion_cam", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -21,6 +21,7 @@ LAYERS = [
     {"recognize"},
     {"loop"},
     {"training", "job"},
+    {"batch"},
     {"cli"},
     {"__main__", "__init__"},
 ]

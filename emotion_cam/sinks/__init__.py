@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from emotion_cam.errors import SinkError
-from emotion_cam.sinks.base import FileSink, Sink
+from emotion_cam.sinks.base import FileSink, Sink, partial_of
 from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
 from emotion_cam.sinks.video import VideoSink
@@ -26,7 +26,10 @@ __all__ = [
     "VideoSink",
     "VirtualCameraSink",
     "WindowSink",
+    "check_suffix",
     "open_sink",
+    "partial_of",
+    "spare",
 ]
 
 
@@ -39,23 +42,29 @@ def open_sink(path: str | Path, source: Source) -> Sink:
     is_folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
     path = Path(path)
     if isinstance(source, ImageSource) and (is_folder or (source.folder and not path.suffix)):
-        _spare(source, *(path / picture.name for picture in source.paths))
+        spare(source.paths, *(path / picture.name for picture in source.paths))
         return FolderSink(path)
     if is_folder:
         raise SinkError(f"{path} is a folder: add the name of a file, which ends in one of {' '.join(SINKS)}.")
-    make = SINKS.get(path.suffix.lower())
-    if make is None:
+    check_suffix(path)
+    spare(source.paths, path)
+    return SINKS[path.suffix.lower()](path, source)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file whose suffix nothing is written under, with SinkError."""
+    if path.suffix.lower() not in SINKS:
         raise SinkError(f"{path} is no output: its name must end in one of {' '.join(SINKS)}.")
-    _spare(source, path)
-    return make(path, source)
 
 
-def _spare(source: Source, *outputs: Path) -> None:
+def spare(inputs: Iterable[Path], *outputs: Path) -> None:
+    """Refuse outputs that are among the files which are read, with SinkError."""
+
     def identity(path: Path) -> tuple[int, int]:
         status = path.stat()
         return status.st_dev, status.st_ino
 
-    read = {identity(path) for path in source.paths if path.exists()}
+    read = {identity(path) for path in inputs if path.exists()}
     for path in outputs:
         if path.exists() and identity(path) in read:
             raise SinkError(f"{path} is what is read: choose another name for the output.")
@@ -71,7 +80,7 @@ def _make_video(path: Path, source: Source) -> Sink:
 def _make_image(path: Path, source: Source) -> Sink:
     numbered = source.frame_count != 1
     if numbered:
-        _spare(source, *(with_number(path, index) for index in range(len(source.paths))))
+        spare(source.paths, *(with_number(path, index) for index in range(len(source.paths))))
     return ImageSink(path, numbered=numbered)
 
 

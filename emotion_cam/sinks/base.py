@@ -75,6 +75,11 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
 
 
+def partial_of(path: Path) -> Path:
+    """The name that a file gets in place of its own when something went wrong before it was whole."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
 class FileSink(Sink):
     """An output in one file, which gets its name when it is whole; a file of that name lives on until then.
 
@@ -116,7 +121,7 @@ class FileSink(Sink):
             self._part.unlink(missing_ok=True)
             return
         self.kept = self._part
-        target = self.path if whole else self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
+        target = self.path if whole else partial_of(self.path)
         try:
             self._part.replace(target)
         except OSError as error:

@@ -11,10 +11,11 @@ from emotion_cam.sources.camera import CameraSource
 from emotion_cam.sources.devices import CameraInfo, find_camera, list_cameras
 from emotion_cam.sources.pictures import PICTURES, ImageSource
 from emotion_cam.sources.v4l2 import Mode, camera_modes
-from emotion_cam.sources.video import VideoSource, packet_end
+from emotion_cam.sources.video import VIDEOS, VideoSource, packet_end, videos_in
 
 __all__ = [
     "PICTURES",
+    "VIDEOS",
     "CameraInfo",
     "CameraSource",
     "ImageSource",
@@ -26,6 +27,7 @@ __all__ = [
     "list_cameras",
     "open_source",
     "packet_end",
+    "videos_in",
 ]
 
 

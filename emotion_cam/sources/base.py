@@ -1,7 +1,8 @@
-"""What every source has in common: Source, and the check of a file before it is opened."""
+"""What every source has in common: Source, and what is found out of files and folders before they are opened."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,3 +62,24 @@ def check_readable(path: Path) -> None:
         raise SourceError(f"There is no file {path}.") from None
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def files_in(folder: Path, suffixes: tuple[str, ...], what: str) -> tuple[Path, ...]:
+    """The files of a folder that have one of these suffixes, in natural order (2 before 10); none that is hidden.
+
+    Raises:
+        SourceError: the folder cannot be read, or holds none of ``what`` these are.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != "."]
+    except OSError as error:
+        raise SourceError(f"The folder {folder} cannot be read: {error.strerror}.") from error
+    if not paths:
+        raise SourceError(f"The folder {folder} holds no {what} ({' '.join(suffixes)}).")
+    return tuple(sorted(paths, key=_natural))
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

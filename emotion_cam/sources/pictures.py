@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import cv2
 import numpy as np
 
 from emotion_cam.errors import SourceError
-from emotion_cam.sources.base import Source, check_readable
+from emotion_cam.sources.base import Source, check_readable, files_in
 from emotion_cam.types import Frame, Image
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -31,7 +30,7 @@ class ImageSource(Source):
         self.name = self.path.absolute().name
         self.folder = self.path.is_dir()
         if self.folder:
-            self.paths = _pictures_in(self.path)
+            self.paths = files_in(self.path, PICTURES, "pictures")
         else:
             check_readable(self.path)
             self.paths = (self.path,)
@@ -41,22 +40,6 @@ class ImageSource(Source):
         for index, path in enumerate(self.paths):
             yield Frame(_read_picture(path), index, 0.0, path.name)
         self.ended = True
-
-
-def _pictures_in(folder: Path) -> tuple[Path, ...]:
-    try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != "."]
-    except OSError as error:
-        raise SourceError(f"The folder {folder} cannot be read: {error.strerror}.") from error
-    if not paths:
-        raise SourceError(f"The folder {folder} holds no pictures ({' '.join(PICTURES)}).")
-    return tuple(sorted(paths, key=_natural))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names by their value."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _read_picture(path: Path) -> Image:

@@ -17,10 +17,18 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from emotion_cam.errors import SourceError
-from emotion_cam.sources.base import Source, check_readable
+from emotion_cam.sources.base import Source, check_readable, files_in
 from emotion_cam.types import Frame, Image
 
+VIDEOS = tuple(".mp4 .m4v .mkv .mov .avi .webm .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp .gif".split())  # noqa: SIM905
+"""The suffixes by which the videos of a folder are known; a file that is named itself may have any."""
+
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+
+def videos_in(folder: Path) -> tuple[Path, ...]:
+    """The videos of a folder in natural order (2 before 10). Raises SourceError if it cannot be read, or holds none."""
+    return files_in(folder, VIDEOS, "videos")
 
 
 class VideoSource(Source):
