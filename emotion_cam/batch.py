@@ -123,6 +123,7 @@ def do_all(
     *,
     stopped: Callable[[], bool] = lambda: False,
     watch: Callable[[Sequence[Running]], None] = lambda running: None,
+    tell: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Ending]:
     """Do jobs, so many at a time, and give the ending of each as it comes; a failure of one does not stop the rest.
 
@@ -134,6 +135,7 @@ def do_all(
         workers: how many to do at a time, each in a process of its own.
         stopped: tells whether to stop: those that have begun end with their next frame, and no other begins.
         watch: is shown the jobs that have begun, several times a second.
+        tell: is told in a sentence if something is fetched for all of them.
 
     Raises:
         EmotionCamError: what would be wrong with all of them.
@@ -141,7 +143,7 @@ def do_all(
     """
     if not jobs:
         return
-    open_recognizer(jobs[0])
+    open_recognizer(jobs[0], tell)
     for folder in {path.parent for job in jobs for path in job.out}:
         folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # a fork would not survive OpenCV's and FFmpeg's threads

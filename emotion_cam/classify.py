@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.errors import MissingExtraError, ModelError
+from emotion_cam.litert import open_interpreter
 from emotion_cam.types import Image, Scores
 
 RUNTIMES = {"litert": "model.tflite", "keras": "model.keras"}
@@ -160,12 +160,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 def _litert(file: Path, threads: int) -> tuple[Runner, Shape]:
-    from ai_edge_litert.interpreter import Interpreter
-
     try:
-        with _silenced_stderr():
-            interpreter = Interpreter(str(file), num_threads=threads)
-            interpreter.allocate_tensors()
+        interpreter = open_interpreter(file, threads)
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{file} is damaged or no LiteRT model; export it again.") from error
     face = interpreter.get_input_details()[0]
@@ -191,24 +187,6 @@ def _litert(file: Path, threads: int) -> tuple[Runner, Shape]:
         return result(scores), None if maps is None else result(maps)
 
     return run, (*map(int, face["shape_signature"][1:]), int(scores["shape_signature"][-1]))
-
-
-@contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
-    """LiteRT announces its CPU kernels on standard error, from C++ and without a switch to turn it off."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error to keep clean
-        yield
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
 
 
 def load_keras(file: Path) -> Any:

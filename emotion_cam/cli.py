@@ -265,7 +265,23 @@ def recognise(
             rich_help_panel=_MODELS,
         ),
     ] = None,
-    detector: Annotated[str, typer.Option(help="What finds the faces: haar.", rich_help_panel=_SPEED)] = "haar",
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="What finds the faces: haar; or yunet or blazeface, which also see tilted heads and dim faces (they "
+            "are fetched once, and need the extra “detectors”).",
+            rich_help_panel=_SPEED,
+        ),
+    ] = "haar",
+    detector_model: Annotated[
+        Path | None,
+        typer.Option(
+            help="The model file of yunet (ONNX) or blazeface (TFLite), if you have it.",
+            metavar="FILE",
+            show_default="fetched",
+            rich_help_panel=_SPEED,
+        ),
+    ] = None,
     min_face: Annotated[
         float | None,
         typer.Option(
@@ -359,6 +375,7 @@ def recognise(
             min_confidence=min_confidence,
             groups=groups,
             detector=detector,
+            detector_model=detector_model,
             min_face=min_face,
             every=every,
             smooth=smooth,
@@ -389,7 +406,9 @@ def _do_several(job: Job, videos: list[str], workers: int, resume: bool) -> None
             left.append(one)
     with _interruption() as interrupted, _bar("frames/s") as bar:
         bars = _Bars(bar)
-        for ending in do_all(left, workers, stopped=interrupted, watch=bars):
+        for ending in do_all(
+            left, workers, stopped=interrupted, watch=bars, tell=lambda message: _err.print(_plain(message))
+        ):
             for line in _story(ending.outcome, "frame", f"{ending.job.video}: "):
                 print(line, flush=True)  # by way of Rich, which keeps its bars below
             endings.append(ending)

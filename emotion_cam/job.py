@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -58,6 +59,7 @@ class Job:
     min_confidence: float | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     detector: str = "haar"
+    detector_model: Path | None = None
     min_face: float | None = None
     every: float | None = None
     smooth: float = 0.5
@@ -109,7 +111,7 @@ def do(
         EmotionCamError: what is wanted cannot be had, in a sentence for people.
     """
     refuse_twice(job.out)
-    recognizer = open_recognizer(job)
+    recognizer = open_recognizer(job, tell)
     annotator = Annotator(bars=job.bars, explain=job.explain, blur=job.blur, picture=job.picture)
     sinks: list[Sink] = []
     try:
@@ -170,13 +172,13 @@ def _attend(window: WindowSink, source: Source) -> None:
         source.close()
 
 
-def open_recognizer(job: Job) -> Recognizer:
-    """The recognizer that a job asks for. Raises EmotionCamError if it cannot be had."""
+def open_recognizer(job: Job, tell: Callable[[str], None]) -> Recognizer:
+    """The recognizer that a job asks for; ``tell`` is as in ``do``. Raises EmotionCamError if it cannot be had."""
     cv2.setNumThreads(job.threads)
-    options = {} if job.min_face is None else {"min_face": job.min_face}
+    options: dict[str, Any] = {} if job.min_face is None else {"min_face": job.min_face}
     return Recognizer(
         _models(job),
-        detector=open_detector(job.detector, **options),
+        detector=open_detector(job.detector, job.detector_model, tell=tell, **options),
         runtime=job.runtime,
         threads=job.threads,
         min_confidence=job.min_confidence,

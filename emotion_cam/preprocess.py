@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from emotion_cam.types import Box, Image
 
@@ -49,24 +46,40 @@ def cut_grey(image: Image, box: Box) -> Image:
     Raises:
         ValueError: the box is empty or does not touch the picture.
     """
-    picture_height, picture_width = image.shape[:2]
-    inside = box.clipped(picture_width, picture_height)
-    if inside.area == 0:
-        raise ValueError(f"{box} has no pixel in a picture of {picture_width}×{picture_height}")
+    crop, inside = _inside(image, box)
+    return _filled(_grey(crop), inside, box)
 
-    crop: npt.NDArray[Any] = image[inside.y1 : inside.y2, inside.x1 : inside.x2]
-    if crop.ndim == 3:
-        crop = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
-    if inside != box:
-        crop = cv2.copyMakeBorder(
-            crop,
-            top=inside.y1 - box.y1,
-            bottom=box.y2 - inside.y2,
-            left=inside.x1 - box.x1,
-            right=box.x2 - inside.x2,
-            borderType=cv2.BORDER_REPLICATE,
-        )
-    return np.asarray(crop, np.uint8)
+
+def cut(image: Image, box: Box) -> Image:
+    """What a box frames, as ``cut_grey`` does it, in the colours of the image."""
+    crop, inside = _inside(image, box)
+    return _filled(crop, inside, box)
+
+
+def _inside(image: Image, box: Box) -> tuple[Image, Box]:
+    height, width = image.shape[:2]
+    inside = box.clipped(width, height)
+    if inside.area == 0:
+        raise ValueError(f"{box} has no pixel in a picture of {width}×{height}")
+    return image[inside.y1 : inside.y2, inside.x1 : inside.x2], inside
+
+
+def _filled(crop: Image, inside: Box, box: Box) -> Image:
+    if inside == box:
+        return crop
+    filled = cv2.copyMakeBorder(
+        crop,
+        top=inside.y1 - box.y1,
+        bottom=box.y2 - inside.y2,
+        left=inside.x1 - box.x1,
+        right=box.x2 - inside.x2,
+        borderType=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(filled, np.uint8)
+
+
+def _grey(image: Image) -> Image:
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def halved(image: Image, size: tuple[int, int]) -> Image:

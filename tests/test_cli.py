@@ -311,6 +311,18 @@ BAD = {
     "a group of nothing": (["--image", "photo.png", "--out", "o.png", "--group", "good=hapy"], "surprise, neutral"),
     "an unknown runtime": (["--image", "photo.png", "--out", "o.png", "--runtime", "torch"], "litert and keras"),
     "an unknown detector": (["--image", "photo.png", "--out", "o.png", "--detector", "hare"], "there are haar"),
+    "a missing detector": (
+        ["--image", "photo.png", "--out", "o.png", "--detector", "yunet", "--detector-model", "nowhere.onnx"],
+        "nowhere.onnx",
+    ),
+    "a text for a detector": (
+        ["--image", "photo.png", "--out", "o.png", "--detector", "blazeface", "--detector-model", "text.png"],
+        "text.png",
+    ),
+    "a file for the cascade": (
+        ["--image", "photo.png", "--out", "o.png", "--detector-model", "text.png"],
+        "yunet and blazeface do",
+    ),
     "a folder to open as a model": (["info", "folder"], "model.json"),
 }
 

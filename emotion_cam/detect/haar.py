@@ -1,4 +1,4 @@
-"""Where the faces are: a detector takes a picture and gives boxes.
+"""OpenCV's frontal cascade, used thriftily.
 
 The boosted cascade of Haar features is Viola and Jones's, "Rapid object detection using a boosted cascade of simple
 features" (CVPR 2001). OpenCV's frontal face was trained by Lienhart, as in Lienhart and Maydt, "An extended set of
@@ -8,60 +8,20 @@ Haar-like features for rapid object detection" (ICIP 2002). The numbers below we
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 
+from emotion_cam.detect.base import MIN_FACE, by_size, check_min_face, mostly_inside, same_face
 from emotion_cam.errors import DetectorError
 from emotion_cam.preprocess import cut_grey, halved
 from emotion_cam.types import Box, Image
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
-
-Detector: TypeAlias = Callable[[Image], list[Box]]
-"""Takes a picture, uint8, (height, width, 3) BGR or (height, width) grey, and gives the faces, largest first.
-
-A box frames the whole face, so where the picture cuts one it reaches over the edge; at least half of it is inside.
-"""
-
-
-@runtime_checkable
-class StreamDetector(Protocol):
-    """A detector that can share its work out over the frames of a stream, for a tracker."""
-
-    def __call__(self, image: Image) -> list[Box]:
-        """All faces, as ``Detector`` says."""
-
-    def scan(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
-        """Do a share of a search.
-
-        Searches follow on each other in rounds: from 0 to 1 is a whole one, from 1 to 2 the next, which may go about it
-        in another way. From 0 to 2 is all that the detector can do.
-
-        Args:
-            image: uint8, (height, width, 3) BGR, or (height, width) grey.
-            start, stop: in [0, 2], start below stop; equal shares take about equally long.
-            known: faces that need not be found.
-
-        Returns:
-            The faces that this share came upon, largest first, less those that are known.
-        """
-
-    def look(self, image: Image, near: Box) -> Box | None:
-        """Look for one face where it was a moment ago, for a fraction of a search's time.
-
-        Args:
-            image: uint8, (height, width, 3) BGR, or (height, width) grey.
-            near: where it was; at least half of it in the picture.
-
-        Returns:
-            Where the face is now, or None if it is not to be seen.
-        """
-
 
 _Rectangle: TypeAlias = tuple[int, int, int, int]  # OpenCV's x, y, width, height; it never leaves this module
 
@@ -134,10 +94,9 @@ class HaarDetector:
     """
 
     def __init__(
-        self, min_face: float = 1 / 14, scale_factor: float = 1.25, min_neighbors: int = 10, border: float = 0.1
+        self, min_face: float = MIN_FACE, scale_factor: float = 1.25, min_neighbors: int = 10, border: float = 0.1
     ) -> None:
-        if not 0 < min_face <= 1:
-            raise ValueError(f"min_face is a share of the picture's shorter side, in (0, 1], not {min_face}")
+        check_min_face(min_face)
         if not scale_factor > 1:
             raise ValueError(f"scale_factor has to be above 1, not {scale_factor}")
         self.min_face = min_face
@@ -183,10 +142,10 @@ class HaarDetector:
         found = [face for proposal in proposals if (face := self._look(image, proposal, how))]
         boxes: list[Box] = []
         # OpenCV's threads report in any order; sorted, the same picture always gives the same boxes.
-        for _, box in sorted(found, key=lambda face: (-face[0], _by_size(face[1]))):
+        for _, box in sorted(found, key=lambda face: (-face[0], by_size(face[1]))):
             if not any(same_face(box, other) for other in (*known, *boxes)):
                 boxes.append(box)
-        return sorted(boxes, key=_by_size)
+        return sorted(boxes, key=by_size)
 
     def _propose(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
         """Wherever even one window of a coarse scan sees a face: nearly every face, and some of what is none."""
@@ -296,35 +255,3 @@ def _to_box(rectangle: Sequence[int], scale: float, left: float, top: float) -> 
     x, y, width, height = rectangle
     x1, y1 = round(left + x * scale), round(top + y * scale)
     return Box(x1, y1, x1 + round(width * scale), y1 + round(height * scale))
-
-
-def mostly_inside(box: Box, image: Image) -> bool:
-    """Whether at least half of a box lies in a picture."""
-    height, width = image.shape[:2]
-    return 2 * box.clipped(width, height).area >= box.area
-
-
-def same_face(a: Box, b: Box) -> bool:
-    """Whether the centre of one box lies in the other; two faces are never so close."""
-    across, down = a.x1 + a.x2 - b.x1 - b.x2, a.y1 + a.y2 - b.y1 - b.y2  # twice the centres' distance
-    return abs(across) < max(a.width, b.width) and abs(down) < max(a.height, b.height)
-
-
-def _by_size(box: Box) -> tuple[int, int, int]:
-    return -box.area, box.x1, box.y1
-
-
-DETECTORS: dict[str, Callable[..., Detector]] = {"haar": HaarDetector}
-"""By name. A new detector is a callable above and a line here."""
-
-
-def open_detector(name: str, **options: Any) -> Detector:
-    """The detector of that name in ``DETECTORS``; the options are its own.
-
-    Raises:
-        DetectorError: there is no such detector, or it lacks something.
-        ValueError: an option is wrong.
-    """
-    if name not in DETECTORS:
-        raise DetectorError(f"There is no detector “{name}”; there are {', '.join(DETECTORS)}.")
-    return DETECTORS[name](**options)
