@@ -62,3 +62,18 @@ def test_faces_found_and_boxes_that_are_no_face_are_counted_apart(monkeypatch: p
     assert (tally.found, tally.wanted, tally.false, tally.frames) == (2, 4, 2, 2)
     assert haar["split"]("a=b.mp4=3") == ("a=b.mp4", 3)
     assert haar["split"]("a.mp4") == ("a.mp4", 1)
+
+
+def test_a_tilted_clip_keeps_its_faces_and_framing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    detectors = module("detectors.py", monkeypatch)
+    image = np.zeros((120, 160, 3), np.uint8)
+    box = Box(110, 30, 130, 50)
+    image[box.y1 : box.y2, box.x1 : box.x2] = 255
+    turned, (moved,) = detectors["tilted"](image, [box], 30)
+    inside = turned[moved.y1 : moved.y2, moved.x1 : moved.x2]
+    assert moved.iou(box) < 0.9
+    assert inside.sum() > 0.8 * turned.sum()
+    pairs = detectors["Pairs"]([image, image], [Box(0, 0, 20, 20)] * 2, [Box(2, 4, 18, 20)] * 2)
+    assert pairs.scale == pytest.approx(1.25)
+    assert pairs.down == pytest.approx(-0.1)
+    assert pairs.iou == pytest.approx(0.64)
