@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from emotion_cam.sources import Source
     from emotion_cam.training.evaluate import Report
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+INTERRUPTED, BROKEN_PIPE = 130, 141
+"""Exit codes after Ctrl-C, and where nobody reads standard output any more, as shells have them: 128 and the signal's
+number."""
 
 app = typer.Typer(
     add_completion=False,
@@ -51,7 +52,10 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Tell what went wrong in one line, and exit with 1; with 130 after Ctrl-C. A termination counts as Ctrl-C."""
+    """Tell what went wrong in one line, and exit with 1; with 130 after Ctrl-C. A termination counts as Ctrl-C.
+
+    That nobody reads standard output any more is no news to who made it so: this exits with 141 and says nothing.
+    """
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -59,6 +63,8 @@ def _told() -> Iterator[None]:
     signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except BrokenPipeError:
+        raise typer.Exit(BROKEN_PIPE) from None
     except (EmotionCamError, OSError) as error:
         _tell_error(sentence(error))
         raise typer.Exit(1) from None
@@ -145,8 +151,8 @@ def recognise(
         list[Path] | None,
         typer.Option(
             help="What to write, by its suffix: .mp4 .mkv (video with the source's sound), .png .jpg, .csv, .jsonl; "
-            "a folder for several videos or a folder of pictures. {name} stands for a video's name, as in "
-            "faces/{name}.csv. May be repeated.",
+            "a folder for several videos or a folder of pictures; - for JSON Lines on standard output. {name} stands for "
+            "a video's name, as in faces/{name}.csv. May be repeated.",
             metavar="FILE",
             rich_help_panel=_OUTPUT,
         ),
@@ -345,12 +351,13 @@ def recognise(
         raise typer.BadParameter("--explain needs something to explain; leave --no-emotion away.", ctx=context)
     if resume and not videos:
         raise typer.BadParameter("--resume is for video files.", ctx=context)
-    if several and (show or virtual_camera or virtual_camera_device or not out):
+    if several and (show or virtual_camera or virtual_camera_device or not out or Path("-") in out):
         raise typer.BadParameter("several videos go into files alone, as with --out FOLDER.", ctx=context)
     groups = _groups(group or [])
     with _told():
         from emotion_cam.batch import named
         from emotion_cam.job import Job, Outcome, do
+        from emotion_cam.sinks import STDOUT
 
         job = Job(
             camera=camera,
@@ -387,11 +394,15 @@ def recognise(
         if videos:
             job = replace(job, out=tuple(named(path, videos[0]) for path in job.out))
         outcome = Outcome()
+        streams = STDOUT in job.out  # which leaves standard output to other programs, and us silent
         try:
-            do(job, outcome, tell=lambda message: _err.print(_plain(message)), progress=_progress)
+            # Its lines would end up among the others.
+            bar = partial(_progress, shown=not (streams and _out.is_terminal))
+            do(job, outcome, tell=lambda message: _err.print(_plain(message)), progress=bar)
         finally:
-            for line in _story(outcome, "frame" if image is None else "picture"):
-                _out.print(line, markup=False)
+            lines = _written(outcome) if streams else _story(outcome, "frame" if image is None else "picture")
+            for line in lines:
+                (_err if streams else _out).print(line, markup=False)
 
 
 def _do_several(job: Job, videos: list[str], workers: int, resume: bool) -> None:
@@ -479,8 +490,11 @@ def _story(outcome: Outcome, unit: str, of: str = "") -> Iterator[str]:
         yield f"{of}1 {unit}, " + ": ".join([count, *filter(None, ["; ".join(faces)])])
     elif outcome.frames:
         yield f"{of}{outcome.frames} {unit}s, {outcome.with_face} of them with a face"
-    for path in outcome.kept:
-        yield f"Wrote {path}"
+    yield from _written(outcome)
+
+
+def _written(outcome: Outcome) -> Iterator[str]:
+    return (f"Wrote {path}" for path in outcome.kept)
 
 
 class _Bars:
@@ -500,9 +514,9 @@ class _Bars:
 
 
 @contextlib.contextmanager
-def _progress(source: Source) -> Iterator[Callable[[], None]]:
+def _progress(source: Source, *, shown: bool = True) -> Iterator[Callable[[], None]]:
     """A bar with rate and time left for files; nothing for a live source, which has a window and no end."""
-    if source.live:
+    if source.live or not shown:
         yield lambda: None
         return
     with _bar("frames/s") as progress:

@@ -304,6 +304,7 @@ BAD = {
     "no suffix": (["--image", "photo.png", "--out", "o"], ".mp4"),
     "no folder to write to": (["--image", "photo.png", "--out", "nowhere/o.png"], "nowhere"),
     "the input as output": (["--image", "photo.png", "--out", "./photo.png"], "photo.png"),
+    "standard output twice": (["--image", "photo.png", "--out", "-", "--out", "-"], "twice"),
     "one output twice": (["--image", "photo.png", "--out", "o.csv", "--out", "./o.csv"], "twice"),
     "no display": (["--image", "photo.png", "--show"], "display"),
     "a missing model": (["--image", "photo.png", "--out", "o.png", "--gender-model", "nowhere"], "nowhere"),
@@ -376,6 +377,44 @@ def test_what_needs_the_extra_says_so_in_one_line(photo: str, arguments: list[st
     assert "pip install 'emotion-cam[train]'" in process.stderr
     assert len(process.stderr.strip().splitlines()) == 1
     assert sorted(file.name for file in Path().iterdir()) == [photo]
+
+
+def test_standard_output_gets_what_a_file_would(film: Path) -> None:
+    result = emotion_cam("--video", film, "--out", "-", "--out", "o.jsonl")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == Path("o.jsonl").read_text(encoding="utf-8")
+    assert len(result.stdout.splitlines()) == 20
+    assert result.stderr == "Wrote o.jsonl\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no broken pipes")
+def test_lines_come_as_it_happens_until_nobody_reads_them(long_film: Path) -> None:
+    arguments = ["--video", str(long_film), "--out", "-", "--out", "o.csv"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emotion_cam", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    first = json.loads(process.stdout.readline())
+    assert first["frame"] == 0
+    assert first["faces"][0]["predictions"]["emotion"]["label"] == "happy"
+    assert process.poll() is None  # far from its end
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == "Wrote o.csv\n"
+    process.stderr.close()
+    with Path("o.csv").open(newline="") as lines:
+        assert 0 < len({row["frame"] for row in csv.DictReader(lines)}) < 1500
+    assert sorted(file.name for file in Path().iterdir()) == ["o.csv"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_standard_output_that_takes_no_more_is_told_in_one_line(photo: str) -> None:
+    arguments = [sys.executable, "-m", "emotion_cam", "--image", photo, "--out", "-"]
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr == "emotion-cam: Standard output cannot be written: No space left on device.\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")

@@ -9,7 +9,7 @@ from pathlib import Path
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import FileSink, Sink, partial_of
 from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
-from emotion_cam.sinks.tables import CsvSink, JsonlSink
+from emotion_cam.sinks.tables import CsvSink, JsonlSink, StdoutSink
 from emotion_cam.sinks.video import VideoSink
 from emotion_cam.sinks.virtual_camera import VirtualCameraSink
 from emotion_cam.sinks.window import WindowSink
@@ -17,12 +17,14 @@ from emotion_cam.sources import ImageSource, Source, VideoSource
 
 __all__ = [
     "SINKS",
+    "STDOUT",
     "CsvSink",
     "FileSink",
     "FolderSink",
     "ImageSink",
     "JsonlSink",
     "Sink",
+    "StdoutSink",
     "VideoSink",
     "VirtualCameraSink",
     "WindowSink",
@@ -32,13 +34,18 @@ __all__ = [
     "spare",
 ]
 
+STDOUT = Path("-")
+"""The path that stands for standard output."""
+
 
 def open_sink(path: str | Path, source: Source) -> Sink:
-    """The sink for a path, chosen by its suffix (see ``SINKS``), and a folder for pictures.
+    """The sink for a path, chosen by its suffix (see ``SINKS``), a folder for pictures, or - for standard output.
 
     Raises:
         SinkError: nothing is written under that suffix, the place cannot be written to, or it is the source itself.
     """
+    if Path(path) == STDOUT:
+        return StdoutSink()
     is_folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
     path = Path(path)
     if isinstance(source, ImageSource) and (is_folder or (source.folder and not path.suffix)):

@@ -83,8 +83,8 @@ def partial_of(path: Path) -> Path:
 class FileSink(Sink):
     """An output in one file, which gets its name when it is whole; a file of that name lives on until then.
 
-    After Ctrl-C it is whole as far as the run came. After any other exception what there is becomes
-    ``NAME.partial.SUFFIX``. Without a single result nothing is left.
+    After Ctrl-C it is whole as far as the run came, and so it is if nobody reads standard output any more. After any
+    other exception what there is becomes ``NAME.partial.SUFFIX``. Without a single result nothing is left.
 
     Raises:
         SinkError: the place cannot be written to.
@@ -103,7 +103,7 @@ class FileSink(Sink):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        wanted = kind is None or issubclass(kind, KeyboardInterrupt)
+        wanted = kind is None or issubclass(kind, (KeyboardInterrupt, BrokenPipeError))
         whole = False
         try:
             with telling(self.path):

@@ -1,14 +1,18 @@
-"""What was seen as data: CSV and JSON Lines."""
+"""What was seen as data: CSV and JSON Lines, in files and on standard output."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emotion_cam.sinks.base import FileSink, telling
+from emotion_cam.errors import SinkError
+from emotion_cam.sinks.base import FileSink, Sink, telling
 from emotion_cam.types import Prediction, Result
 
 
@@ -62,24 +66,59 @@ class JsonlSink(_TextSink):
     """A JSON object on a line for each frame, with every face and every score."""
 
     def write(self, result: Result) -> None:
-        frame = result.frame
-        line = {
-            "source": frame.source,
-            "frame": frame.index,
-            "time": round(frame.time, 6),
-            "faces": [
-                {
-                    "face": number,
-                    "track": face.track,
-                    "box": [face.box.x1, face.box.y1, face.box.x2, face.box.y2],
-                    "predictions": {task: _plain(prediction) for task, prediction in face.predictions.items()},
-                }
-                for number, face in enumerate(result.faces)
-            ],
-        }
         with telling(self.path):
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.write(_line(result))
         self._empty = False
+
+
+class StdoutSink(Sink):
+    """JSON Lines, as JsonlSink writes them, on standard output; every line is there as soon as its frame is done.
+
+    Raises:
+        SinkError: there is none, or while writing: it takes no more.
+        BrokenPipeError: while writing: the program that read it has gone, as ``head`` does, and the run may end.
+    """
+
+    def __init__(self) -> None:
+        if sys.stdout is None:
+            raise SinkError("There is no standard output here; use --out to write a file instead.")
+
+    def write(self, result: Result) -> None:
+        try:
+            sys.stdout.buffer.write(_line(result).encode(errors="backslashreplace"))
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            _let_go_of_stdout()
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise SinkError(f"Standard output cannot be written: {error.strerror}.") from error
+
+
+def _let_go_of_stdout() -> None:
+    """What could not be written goes nowhere, or Python would try again at its end, and complain."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _line(result: Result) -> str:
+    frame = result.frame
+    written = {
+        "source": frame.source,
+        "frame": frame.index,
+        "time": round(frame.time, 6),
+        "faces": [
+            {
+                "face": number,
+                "track": face.track,
+                "box": [face.box.x1, face.box.y1, face.box.x2, face.box.y2],
+                "predictions": {task: _plain(prediction) for task, prediction in face.predictions.items()},
+            }
+            for number, face in enumerate(result.faces)
+        ],
+    }
+    return json.dumps(written, ensure_ascii=False) + "\n"
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:
