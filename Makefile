@@ -17,14 +17,17 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
-	$(BIN)/emotion-cam --video demo/portrait.mp4 --out demo/annotated.mp4 --out demo/faces.csv
-	@echo "The result is demo/annotated.mp4 (a video) and demo/faces.csv (every score of every frame)."
+	$(BIN)/emotion-cam --video demo/portrait.mp4 --out demo/annotated.mp4 --out demo/faces.csv --out demo/report.html
+	@echo "The result is demo/annotated.mp4 (a video), demo/faces.csv (every score of every frame) and demo/report.html."
 
 picture: $(VENV)/.installed-test
 	$(BIN)/python tools/portrait.py demo/portrait.png
 	$(BIN)/emotion-cam --image demo/portrait.png --out docs/portrait.jpg
 	$(BIN)/emotion-cam explain demo/portrait.png --out docs/why.jpg
 	tools/window.sh $(BIN)/emotion-cam demo/portrait.png docs/window.jpg
+	$(BIN)/python tools/portrait.py demo/portrait.mp4
+	$(BIN)/emotion-cam --video demo/portrait.mp4 --out demo/faces.csv
+	$(BIN)/emotion-cam report demo/faces.csv --video demo/portrait.mp4 --out docs/report.png
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py
@@ -85,11 +88,11 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed-demo: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group demo
+	$(BIN)/python -m pip install --quiet --editable ".[report]" --group demo
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.installed-demo
-	$(BIN)/python -m pip install --quiet --editable ".[train,virtual-camera]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[report,train,virtual-camera]" --group dev
 	@touch $@
 
 clean:

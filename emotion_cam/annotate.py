@@ -74,6 +74,11 @@ class Annotator:
     picture: bool = True
     hidden: set[str] = field(default_factory=set)
 
+    @property
+    def shows_faces(self) -> bool:
+        """Whether faces can be recognised in what it draws."""
+        return self.picture and not self.blur
+
     def __call__(self, image: Image, faces: Sequence[Face]) -> Image:
         """Draw the faces into a copy of a picture.
 

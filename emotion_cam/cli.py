@@ -150,9 +150,9 @@ def recognise(
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="What to write, by its suffix: .mp4 .mkv (video with the source's sound), .png .jpg, .csv, .jsonl; "
-            "a folder for several videos or a folder of pictures; - for JSON Lines on standard output. {name} stands for "
-            "a video's name, as in faces/{name}.csv. May be repeated.",
+            help="What to write, by its suffix: .mp4 .mkv (video with the source's sound), .png .jpg, .csv, .jsonl, "
+            ".html (a report); a folder for several videos or a folder of pictures; - for JSON Lines on standard "
+            "output. {name} stands for a video's name, as in faces/{name}.csv. May be repeated.",
             metavar="FILE",
             rich_help_panel=_OUTPUT,
         ),
@@ -856,6 +856,51 @@ def explain(
         count = write(photo, out, model or list(shipped_models().values()))
         _out.print(f"1 picture, {count} face" + ("" if count == 1 else "s"))
         _out.print(f"Wrote {_plain(str(out))}")
+
+
+@app.command()
+def report(
+    table: Annotated[
+        Path, typer.Argument(help="What --out wrote: a .csv or .jsonl file.", metavar="TABLE", show_default=False)
+    ],
+    out: Annotated[
+        list[Path],
+        typer.Option(help="What to write: .html or .png. May be repeated.", metavar="FILE", show_default=False),
+    ],
+    video: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The video that the table is of, for pictures of the strongest moments. May be repeated.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make a page or a picture of a table: who was in view when, what each face showed, and its strongest moments."""
+    with _told():
+        from emotion_cam.errors import SinkError, SourceError
+        from emotion_cam.report import FORMATS, History, check_extra, read_table, render
+        from emotion_cam.sinks.base import check_place, save
+        from emotion_cam.sources import VideoSource
+
+        check_extra()
+        for path in out:
+            if path.suffix.lower() not in FORMATS:
+                raise SinkError(f"{path} is no report: its name must end in {' or '.join(FORMATS)}.")
+            check_place(path)
+        history = History()
+        for seen in read_table(table):
+            history.add(*seen)
+        for file in video or ():
+            with VideoSource(file) as source, _bar("frames/s") as bar:
+                if source.name not in history.clips:
+                    known = ", ".join(list(history.clips)[:3]) or "nothing"
+                    raise SourceError(f"{table} holds nothing of {source.name}, but of {known}.")
+                frames = bar.track(source, total=source.frame_count, description=_plain(source.name))
+                history.illustrate(frames, source.name)
+        for path in out:
+            save(path, render(history, path.suffix.lower()))
+            _out.print(f"Wrote {_plain(str(path))}")
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """What can go wrong, each told in one sentence that names the thing and the way out.
 
 EmotionCamError
-├── SourceError    a camera, video, stream or picture cannot be opened or read
+├── SourceError    a camera, video, stream, picture or table cannot be opened or read
 ├── SinkError      an output cannot be opened or written
 ├── DetectorError  there is no such detector, or it lacks something
 ├── ModelError     a model folder is missing, incomplete or inconsistent
@@ -26,7 +26,7 @@ def sentence(error: EmotionCamError | OSError) -> str:
 
 
 class SourceError(EmotionCamError):
-    """A camera, video, stream or picture cannot be opened or read."""
+    """A camera, video, stream, picture or table cannot be opened or read."""
 
 
 class SinkError(EmotionCamError):

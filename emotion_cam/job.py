@@ -117,7 +117,7 @@ def do(
     try:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(_source(job, tell))
-            sinks += [stack.enter_context(open_sink(path, source)) for path in job.out]
+            sinks += [stack.enter_context(open_sink(path, source, annotator)) for path in job.out]
             if job.virtual_camera:
                 device = job.virtual_camera if isinstance(job.virtual_camera, str) else None
                 sinks.append(stack.enter_context(VirtualCameraSink(source, device)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -246,10 +247,46 @@ def test_a_video_is_not_asked_for_a_size(film: Path) -> None:
     assert not Path("out.csv").exists()
 
 
+def test_a_report_of_a_video_and_of_its_table(film: Path) -> None:
+    result = emotion_cam("--video", film, "--out", "direct.html", "--out", "faces.csv")
+    assert result.exit_code == 0, result.output
+    assert "Wrote direct.html" in result.stdout
+    result = emotion_cam("report", "faces.csv", "--video", film, "--out", "later.html", "--out", "later.png")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "Wrote later.html\nWrote later.png\n"
+    for name in ("direct.html", "later.html"):
+        page = Path(name).read_text(encoding="utf-8")
+        assert "in view from 0:00.0 to 0:01.1" in page
+        assert page.count("data:image/jpeg;base64,") >= 1
+        assert re.search(r"happy</th>.*?<td[^>]*>(8|9|10)\d%</td>", page, re.DOTALL)
+    assert cv2.imread("later.png") is not None
+    assert emotion_cam("report", "faces.csv", "--out", "plain.html").exit_code == 0
+    assert "data:image/jpeg" not in Path("plain.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--blur", "--no-picture"])
+def test_a_report_shows_no_face_that_is_to_be_hidden(photo: str, option: str) -> None:
+    assert emotion_cam("--image", photo, "--out", "o.html", option).exit_code == 0
+    page = Path("o.html").read_text(encoding="utf-8")
+    assert "data:image/jpeg" not in page
+    assert "1 picture, 1 of them with a face · 1 face" in page
+
+
+def test_a_report_of_pictures(photo: str) -> None:
+    Path("photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Path("photos", name).write_bytes(Path(photo).read_bytes())
+    assert emotion_cam("--image", "photos", "--out", "o.html").exit_code == 0
+    page = Path("o.html").read_text(encoding="utf-8")
+    assert "2 pictures, 2 of them with a face · 2 faces" in page
+    assert "gender: 100% woman" in page
+    assert page.count("data:image/jpeg") == 1
+
+
 def test_version_and_help() -> None:
     assert emotion_cam("--version").stdout == f"emotion-cam {__version__}\n"
     told = emotion_cam("--help").stdout
-    for word in ("--camera", "--video", "--image", "--out", "train", "evaluate", "export", "explain", "info"):
+    for word in ("--camera", "--video", "--image", "--out", "report", "train", "evaluate", "export", "explain", "info"):
         assert word in told
 
 
@@ -279,12 +316,14 @@ def test_info() -> None:
         ["--video", "a.mp4", "--resume"],
         ["--video", "a.mp4", "--video", "b.mp4"],
         ["--video", "a.mp4", "--video", "b.mp4", "--out", "o", "--show"],
+        ["--video", "a.mp4", "--video", "b.mp4", "--out", "-"],
         ["--video", "a.mp4", "--video", "b.mp4", "--out", "o", "--virtual-camera"],
         ["--image", "photo.png", "--group", "positive"],
         ["--image", "photo.png", "--group", "=happy"],
         ["--image", "photo.png", "--group", "positive=happy,"],
         ["--image", "photo.png", "--group", "positive=happy", "--group", "positive=surprise"],
         ["evaluate", "models", "--data", "fer2013"],
+        ["report", "faces.csv"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
@@ -324,15 +363,26 @@ BAD = {
         ["--image", "photo.png", "--out", "o.png", "--detector-model", "text.png"],
         "yunet and blazeface do",
     ),
+    "a report of nothing": (["report", "nowhere.csv", "--out", "o.html"], "nowhere.csv"),
+    "a report of a video": (["report", "a.mp4", "--out", "o.html"], ".csv .jsonl"),
+    "a report of a text": (["report", "text.csv", "--out", "o.html"], "column"),
+    "a report with another video": (
+        ["report", "seen.csv", "--out", "o.html", "--video", "clip.mp4"],
+        "seen.csv holds nothing of clip.mp4, but of a.mp4.",
+    ),
+    "a report as a video": (["report", "text.csv", "--out", "o.mp4"], ".html or .png"),
+    "a report nowhere": (["report", "text.csv", "--out", "nowhere/o.html"], "nowhere"),
     "a folder to open as a model": (["info", "folder"], "model.json"),
 }
 
 
 @pytest.mark.parametrize(("arguments", "told"), BAD.values(), ids=BAD.keys())
-def test_bad_input_is_told_in_one_line(photo: str, arguments: list[str], told: str) -> None:
+def test_bad_input_is_told_in_one_line(photo: str, film: Path, arguments: list[str], told: str) -> None:
     Path("folder").mkdir()
+    Path("clip.mp4").write_bytes(film.read_bytes())
+    Path("seen.csv").write_text("source,frame,time,face\na.mp4,0,0,\n")
     Path("empty.mp4").touch()
-    for name in ("text.mp4", "text.png"):
+    for name in ("text.mp4", "text.png", "text.csv"):
         Path(name).write_text("This is a text.\n" * 100)
     before = {file: file.read_bytes() for file in Path().iterdir() if file.is_file()}
     result = emotion_cam(*arguments)
@@ -388,7 +438,8 @@ def test_standard_output_gets_what_a_file_would(film: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no broken pipes")
-def test_lines_come_as_it_happens_until_nobody_reads_them(long_film: Path) -> None:
+def test_lines_come_as_it_happens_until_nobody_reads_them(long_film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     arguments = ["--video", str(long_film), "--out", "-", "--out", "o.csv"]
     process = subprocess.Popen(
         [sys.executable, "-m", "emotion_cam", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -409,12 +460,26 @@ def test_lines_come_as_it_happens_until_nobody_reads_them(long_film: Path) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
-def test_a_standard_output_that_takes_no_more_is_told_in_one_line(photo: str) -> None:
+def test_a_standard_output_that_takes_no_more_is_told_in_one_line(photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     arguments = [sys.executable, "-m", "emotion_cam", "--image", photo, "--out", "-"]
     with Path("/dev/full").open("w") as full:
         process = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert process.returncode == 1
     assert process.stderr == "emotion-cam: Standard output cannot be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--image", "photo.png", "--out", "o.html"], ["report", "o.csv", "--out", "o.png"]]
+)
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_report_without_its_extra_says_so_in_one_line(photo: str, arguments: list[str], missing: str) -> None:
+    program = f"import sys; sys.modules['{missing}'] = None; from emotion_cam.cli import main; main()"
+    process = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert "pip install 'emotion-cam[report]'" in process.stderr
+    assert len(process.stderr.strip().splitlines()) == 1
+    assert [file.name for file in Path().iterdir()] == [photo]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -21,7 +22,9 @@ from emotion_cam.sinks import (
     FolderSink,
     ImageSink,
     JsonlSink,
+    ReportSink,
     Sink,
+    StdoutSink,
     VideoSink,
     open_sink,
 )
@@ -299,6 +302,7 @@ MAKERS: dict[str, Callable[[Path], FileSink]] = {
     "out.mkv": lambda path: VideoSink(path, fps=30),
     "out.csv": CsvSink,
     "out.jsonl": JsonlSink,
+    "out.html": ReportSink,
 }
 files = pytest.mark.parametrize("name", MAKERS)
 
@@ -317,7 +321,7 @@ def test_without_a_result_nothing_is_left(tmp_path: Path, name: str) -> None:
 
 
 @files
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt, SourceError, RuntimeError])
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, BrokenPipeError, SourceError, RuntimeError])
 def test_how_a_run_ends_decides_on_the_name(tmp_path: Path, name: str, error: type[BaseException] | None) -> None:
     def run() -> FileSink:
         with MAKERS[name](tmp_path / name) as sink:
@@ -331,7 +335,7 @@ def test_how_a_run_ends_decides_on_the_name(tmp_path: Path, name: str, error: ty
             run()
     else:
         assert run().kept == tmp_path / name
-    whole = error in (None, KeyboardInterrupt)
+    whole = error in (None, KeyboardInterrupt, BrokenPipeError)
     assert names(tmp_path) == [name if whole else name.replace(".", ".partial.")]
 
 
@@ -369,7 +373,7 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@files
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != "out.html"])  # which is written at the end only
 def test_a_full_disk(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"an older one")
@@ -481,6 +485,27 @@ def test_a_table_needs_no_drawing(tmp_path: Path) -> None:
             sink.write(Result(result().frame, FACES, draw))
 
 
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="needs pipes that can be looked into")
+def test_standard_output_has_every_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stdout, os.fdopen(reading, "rb", buffering=0) as pipe:
+        monkeypatch.setattr("sys.stdout", stdout)
+        with StdoutSink() as sink:
+            for index in range(3):
+                sink.write(result(index, source=os.fsdecode(b"\xff.png")))
+                assert select.select([pipe], [], [], 0)[0], "nothing has come"
+                line = pipe.read(1000)
+                assert line.endswith(b"\n")
+                assert json.loads(line)["frame"] == index
+        assert sink.kept is None
+
+
+def test_there_may_be_no_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as under pythonw
+    with pytest.raises(SinkError, match="no standard output"):
+        StdoutSink()
+
+
 # Pictures
 
 
@@ -555,10 +580,15 @@ def photos(tmp_path: Path) -> Path:
         ("a.jpeg", ImageSink),
         ("a.csv", CsvSink),
         ("a.jsonl", JsonlSink),
+        ("a.html", ReportSink),
+        ("-", StdoutSink),
     ],
 )
-def test_the_suffix_decides(clip: Path, tmp_path: Path, name: str, kind: type[Sink]) -> None:
-    with VideoSource(clip) as source, open_sink(tmp_path / name, source) as sink:
+def test_the_suffix_decides(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: type[Sink]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with VideoSource(clip) as source, open_sink(name, source) as sink:
         assert type(sink) is kind
 
 
@@ -582,7 +612,7 @@ def test_a_single_picture_goes_into_a_folder_that_is_named_as_one(photos: Path, 
         assert isinstance(sink, FolderSink)
 
 
-SUFFIXES = ".mp4 .mkv .png .jpg .jpeg .csv .jsonl"
+SUFFIXES = ".mp4 .mkv .png .jpg .jpeg .csv .jsonl .html"
 
 
 @pytest.mark.parametrize(

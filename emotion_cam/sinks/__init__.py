@@ -1,4 +1,4 @@
-"""Where results go: a window, a video, pictures, tables, other programs. They differ in their ``Sink`` only."""
+"""Where results go: window, video, pictures, tables, report, other programs. They differ in their ``Sink`` only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from emotion_cam.annotate import Annotator
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import FileSink, Sink, partial_of
 from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
+from emotion_cam.sinks.report import ReportSink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink, StdoutSink
 from emotion_cam.sinks.video import VideoSink
 from emotion_cam.sinks.virtual_camera import VirtualCameraSink
@@ -23,6 +25,7 @@ __all__ = [
     "FolderSink",
     "ImageSink",
     "JsonlSink",
+    "ReportSink",
     "Sink",
     "StdoutSink",
     "VideoSink",
@@ -38,8 +41,13 @@ STDOUT = Path("-")
 """The path that stands for standard output."""
 
 
-def open_sink(path: str | Path, source: Source) -> Sink:
+def open_sink(path: str | Path, source: Source, annotator: Annotator | None = None) -> Sink:
     """The sink for a path, chosen by its suffix (see ``SINKS``), a folder for pictures, or - for standard output.
+
+    Args:
+        path: what to write.
+        source: what it comes from.
+        annotator: what the results are drawn by; where it hides faces, no sink shows them by other ways.
 
     Raises:
         SinkError: nothing is written under that suffix, the place cannot be written to, or it is the source itself.
@@ -55,7 +63,7 @@ def open_sink(path: str | Path, source: Source) -> Sink:
         raise SinkError(f"{path} is a folder: add the name of a file, which ends in one of {' '.join(SINKS)}.")
     check_suffix(path)
     spare(source.paths, path)
-    return SINKS[path.suffix.lower()](path, source)
+    return SINKS[path.suffix.lower()](path, source, annotator)
 
 
 def check_suffix(path: Path) -> None:
@@ -77,27 +85,28 @@ def spare(inputs: Iterable[Path], *outputs: Path) -> None:
             raise SinkError(f"{path} is what is read: choose another name for the output.")
 
 
-def _make_video(path: Path, source: Source) -> Sink:
+def _make_video(path: Path, source: Source, _: Annotator | None) -> Sink:
     if isinstance(source, ImageSource):
         raise SinkError(f"{path} is a video, which pictures do not make: use .png, .jpg, or a folder.")
     audio_from = source if isinstance(source, VideoSource) else None
     return VideoSink(path, fps=source.fps, audio_from=audio_from, live=source.live)
 
 
-def _make_image(path: Path, source: Source) -> Sink:
+def _make_image(path: Path, source: Source, _: Annotator | None) -> Sink:
     numbered = source.frame_count != 1
     if numbered:
         spare(source.paths, *(with_number(path, index) for index in range(len(source.paths))))
     return ImageSink(path, numbered=numbered)
 
 
-SINKS: dict[str, Callable[[Path, Source], Sink]] = {
+SINKS: dict[str, Callable[[Path, Source, Annotator | None], Sink]] = {
     ".mp4": _make_video,
     ".mkv": _make_video,
     ".png": _make_image,
     ".jpg": _make_image,
     ".jpeg": _make_image,
-    ".csv": lambda path, source: CsvSink(path),
-    ".jsonl": lambda path, source: JsonlSink(path),
+    ".csv": lambda path, source, annotator: CsvSink(path),
+    ".jsonl": lambda path, source, annotator: JsonlSink(path),
+    ".html": lambda path, source, annotator: ReportSink(path, annotator),
 }
 """What writes a file, by its suffix. A new kind of output is a class above and a line here."""

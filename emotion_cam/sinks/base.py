@@ -80,6 +80,17 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
+def save(path: Path, data: bytes) -> None:
+    """Write a file that has its name only once it is whole. Raises SinkError if it cannot be written."""
+    part = part_of(path)
+    with telling(path):
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 class FileSink(Sink):
     """An output in one file, which gets its name when it is whole; a file of that name lives on until then.
 

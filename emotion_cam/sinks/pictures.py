@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from emotion_cam.sinks.base import Sink, check_place, part_of, telling
+from emotion_cam.sinks.base import Sink, check_place, save, telling
 from emotion_cam.types import Image, Result
 
 
@@ -18,12 +18,7 @@ def save_picture(path: Path, image: Image) -> None:
         done, data = cv2.imencode(path.suffix, image, options)
         if not done:
             raise OSError("OpenCV cannot encode the picture")
-        part = part_of(path)
-        try:
-            part.write_bytes(data.tobytes())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    save(path, data.tobytes())
 
 
 class ImageSink(Sink):
