@@ -614,20 +614,23 @@ def train(
     task: Annotated[str, typer.Option(help="What the network tells, as people will see it.", show_default=False)],
     data: _Data,
     out: Annotated[Path, typer.Option(help="The model folder to write.", metavar="FOLDER", show_default=False)],
-    network: Annotated[str, typer.Option(help="mini_xception.")] = "mini_xception",
+    network: Annotated[str, typer.Option(help="mini_xception or xception.")] = "mini_xception",
     residual: Annotated[bool, typer.Option(help="The blocks' shortcuts; without them as an experiment.")] = True,
     separable: Annotated[bool, typer.Option(help="Separable convolutions; plain ones as an experiment.")] = True,
     middle_activation: Annotated[
         bool,
         typer.Option("--middle-activation", help="A ReLU between depthwise and pointwise, as an experiment."),
     ] = False,
-    size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 48,
+    width: Annotated[float, typer.Option(help="Times as many filters in every convolution.")] = 1.0,
+    middle_blocks: Annotated[int, typer.Option(help="Blocks in Xception's middle flow.")] = 8,
+    size: Annotated[int, typer.Option(help="Side of the input in pixels; Xception needs 71.")] = 48,
     margin: Annotated[float, typer.Option(help="What to add to the detector's box, as a share of its side.")] = 0.0,
     epochs: Annotated[int, typer.Option(help="How long at most.")] = 60,
     batch_size: Annotated[int, typer.Option(help="Faces a step.")] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW, after a warm-up of one epoch.")] = 2e-3,
+    optimizer: Annotated[str, typer.Option(help="adamw or rmsprop.")] = "adamw",
+    learning_rate: Annotated[float, typer.Option(help="Of the optimizer, after a warm-up of one epoch.")] = 2e-3,
     schedule: Annotated[str, typer.Option(help="cosine or plateau.")] = "cosine",
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
+    weight_decay: Annotated[float, typer.Option(help="Of the optimizer.")] = 1e-4,
     l2: Annotated[float, typer.Option(help="Penalty on the convolutions; 0.01 in the authors' code.")] = 0.0,
     label_smoothing: Annotated[float, typer.Option(help="Share of each target spread over all classes.")] = 0.0,
     votes: Annotated[float, typer.Option(help="Share of FER+'s votes in FER2013's targets.")] = 0.0,
@@ -640,7 +643,7 @@ def train(
             show_default="none",
         ),
     ] = None,
-    augmentation: Annotated[str, typer.Option(help="none, gentle, framing or strong.")] = "gentle",
+    augmentation: Annotated[str, typer.Option(help="none, gentle, framing, shear or strong.")] = "gentle",
     mixup: Annotated[float, typer.Option(help="Mix pairs of pictures by Beta(MIXUP, MIXUP); 0: do not.")] = 0.0,
     teacher: Annotated[
         list[str] | None,
@@ -660,8 +663,21 @@ def train(
         bool, typer.Option("--steady", help="What it tells stays the same while a face is in view, as gender does.")
     ] = False,
     init: Annotated[
-        str, typer.Option(help="Start from the weights of this model folder.", metavar="MODEL", show_default="none")
+        str,
+        typer.Option(
+            help="Start from the weights of this model folder; for Xception also “imagenet”, which Keras downloads, or "
+            "a file of those weights.",
+            metavar="MODEL",
+            show_default="none",
+        ),
     ] = "",
+    freeze: Annotated[
+        int, typer.Option(help="Leave the first so many layers as they are; --init a second run to train all.")
+    ] = 0,
+    mixed_precision: Annotated[
+        bool, typer.Option("--mixed-precision", help="Compute in float16 what bears it; quicker on GPUs.")
+    ] = False,
+    devices: Annotated[int, typer.Option(help="Share every batch out over so many GPUs; needs KERAS_BACKEND=jax.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train a network on data sets, and write a model folder that explains itself."""
@@ -679,10 +695,13 @@ def train(
             residual=residual,
             separable=separable,
             middle_activation=middle_activation,
+            width=width,
+            middle_blocks=middle_blocks,
             size=size,
             margin=margin,
             epochs=epochs,
             batch_size=batch_size,
+            optimizer=optimizer,
             learning_rate=learning_rate,
             schedule=schedule,
             weight_decay=weight_decay,
@@ -700,12 +719,17 @@ def train(
             seed=seed,
             steady=steady,
             init=init,
+            freeze=freeze,
+            mixed_precision=mixed_precision,
+            devices=devices,
         )
         arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
         with _bar("batches/s") as progress:
             watch = EpochProgress(progress, recipe.epochs, _err.print)
             fit(recipe, out, resume=resume, command=f"emotion-cam {shlex.join(arguments)}", callbacks=[watch])
         _out.print(f"Wrote {_plain(str(out))}")
+        if not (out / "model.tflite").exists():
+            _out.print("KERAS_BACKEND=tensorflow emotion-cam export writes its model.tflite, which the camera runs")
 
 
 @app.command()

@@ -29,6 +29,8 @@ class Augmentation:
         shift: largest shift of the box in either direction, as a share of its side.
         scale: largest change of the box's side, as a share of it.
         rotation: largest turn of the picture, in degrees.
+        shear: largest slant of the picture: how far a row is moved sideways, as a share of its distance from the box's
+            middle.
         brightness: largest change of brightness, as a share of the full range.
         contrast: largest change of contrast, as a share of it.
         blur: largest standard deviation of a Gaussian blur, in pixels of the network's input.
@@ -39,6 +41,7 @@ class Augmentation:
     shift: float = 0.0
     scale: float = 0.0
     rotation: float = 0.0
+    shear: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     blur: float = 0.0
@@ -50,6 +53,8 @@ AUGMENTATIONS = {
     "gentle": Augmentation(flip=0.5, shift=0.06, scale=0.08, rotation=8, brightness=0.1, contrast=0.25),
     # Gentle, but for a box that is as far off as `evaluate --framing` moves it.
     "framing": Augmentation(flip=0.5, shift=0.08, scale=0.16, rotation=8, brightness=0.1, contrast=0.25),
+    # What networks with ImageNet's weights are often tuned with.
+    "shear": Augmentation(flip=0.5, scale=0.2, shear=0.2),
     "strong": Augmentation(
         flip=0.5, shift=0.08, scale=0.15, rotation=12, brightness=0.15, contrast=0.35, blur=1.0, erasing=0.25
     ),
@@ -60,8 +65,10 @@ def augmented_face(
     image: Image, box: Box, size: tuple[int, int], margin: float, how: Augmentation, rng: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     """One training example: extract_face with the variations of ``how``; float32 in [0, 255], of shape ``size``."""
-    if how.rotation:
-        image = _rotated(image, box, rng.uniform(-how.rotation, how.rotation))
+    if how.rotation or how.shear:
+        degrees = rng.uniform(-how.rotation, how.rotation) if how.rotation else 0.0
+        slant = rng.uniform(-how.shear, how.shear) if how.shear else 0.0
+        image = _turned(image, box, degrees, slant)
     if how.shift or how.scale:
         box = _jittered(box, how, rng)
     face = extract_face(image, box, size, margin)
@@ -95,10 +102,13 @@ def _jittered(box: Box, how: Augmentation, rng: np.random.Generator) -> Box:
     )
 
 
-def _rotated(image: Image, box: Box, degrees: float) -> Image:
+def _turned(image: Image, box: Box, degrees: float, slant: float) -> Image:
+    """The picture slanted and then turned about the middle of the box, at which nothing moves."""
     height, width = image.shape
-    turn = cv2.getRotationMatrix2D(((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2), degrees, 1.0)
-    return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    middle = ((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2)
+    sheared = np.array([[1, slant, -slant * middle[1]], [0, 1, 0], [0, 0, 1]])
+    matrix = cv2.getRotationMatrix2D(middle, degrees, 1.0) @ sheared
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _erase(face: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
@@ -121,6 +131,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         size: (height, width) of the network's input.
         margin: what to add to the box on every side, as a share of its side.
         batch_size: faces a batch.
+        multiple: of which every batch's size must be a multiple, as ``batch_size`` is; the pictures left over at the
+            end of an epoch are left out.
         augmentation: how much they vary; None for pictures as they are, in their order.
         balance: see above.
         emphasis: what the weights of groups of people are multiplied by, by (kind, group) as in FaceSet.groups; what a
@@ -140,6 +152,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         *,
         margin: float = 0.0,
         batch_size: int = 64,
+        multiple: int = 1,
         augmentation: Augmentation | None = None,
         balance: float = 0.0,
         emphasis: Mapping[tuple[str, str], float] | None = None,
@@ -154,17 +167,18 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._batch_size, self._augmentation, self._seed = batch_size, augmentation, seed
         self._mixup, self._teacher, self._teacher_share = mixup, teacher, teacher_share
         self._rows = np.array([(i, row) for i, faces in enumerate(sets) for row in range(len(faces))])
+        self._used = len(self._rows) - len(self._rows) % multiple
         self._class_weights = _class_weights(sets, balance)
         self._group_weights = [_group_weights(faces, emphasis or {}) for faces in sets]
         self._epoch = first_epoch
         self._shuffle()
 
     def __len__(self) -> int:
-        return math.ceil(len(self._rows) / self._batch_size)
+        return math.ceil(self._used / self._batch_size)
 
     def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
         rng = np.random.default_rng([self._seed, self._epoch, number])
-        rows = self._order[number * self._batch_size : (number + 1) * self._batch_size]
+        rows = self._order[: self._used][number * self._batch_size : (number + 1) * self._batch_size]
         chosen = [(self._sets[i], row) for i, row in self._rows[rows]]
         group_weights = np.array([self._group_weights[i][row] for i, row in self._rows[rows]], np.float32)
         faces = np.stack([self._face(faces, row, rng) for faces, row in chosen])[..., None].astype(np.float32)

@@ -113,6 +113,8 @@ def _converted(model: keras.Model) -> bytes:
         import tensorflow as tf
     except ImportError:
         raise MissingExtraError("This command", "train") from None
+    if keras.backend.backend() != "tensorflow":
+        raise ModelError("Only TensorFlow can convert a network for LiteRT; run this with KERAS_BACKEND=tensorflow.")
     both = keras.Model(model.inputs, [model.outputs[0], _class_map(model).output], name=model.name)
     with tempfile.TemporaryDirectory() as saved:
         both.export(saved, format="tf_saved_model", verbose=False)

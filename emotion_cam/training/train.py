@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,16 @@ from emotion_cam.errors import TrainingError
 from emotion_cam.training import card, evaluate, export, plots
 from emotion_cam.training.batches import AUGMENTATIONS, Batches
 from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
-from emotion_cam.training.networks import NETWORKS
+from emotion_cam.training.imagenet import IMAGENET, load_imagenet
+from emotion_cam.training.networks import NETWORKS, SMALLEST
 from emotion_cam.training.teachers import Teachers
 
 SCHEDULES = ("cosine", "plateau")
+
+OPTIMIZERS = {"adamw": keras.optimizers.AdamW, "rmsprop": keras.optimizers.RMSprop}
+
+NETWORK_OPTIONS = ("l2", "residual", "separable", "middle_activation", "width", "middle_blocks")
+"""The fields of a recipe that go to the network; a network that does not know one takes it only at its default."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +39,17 @@ class Recipe:
         task: what the network tells ("emotion", "gender", …); the name under which people see it.
         data: (name, path) of every data set.
         network: a name in NETWORKS.
-        residual, separable, middle_activation: variants of Mini-Xception for experiments, see mini_xception.
+        residual, separable, middle_activation: variants of the networks for experiments, see mini_xception.
+        width: by what to multiply every convolution's number of filters.
+        middle_blocks: how many blocks Xception's middle flow has.
         size: side of the network's input, in pixels.
         margin: what to add to the detector's box on every side, as a share of its side.
         epochs: how long at most; with the cosine schedule the learning rate reaches 0 at their end.
         batch_size: faces a step.
-        learning_rate: of AdamW (Loshchilov and Hutter 2019), after a warm-up of one epoch.
+        optimizer: "adamw" (Loshchilov and Hutter 2019) or "rmsprop".
+        learning_rate: of the optimizer, after a warm-up of one epoch.
         schedule: "cosine", or "plateau": a third of the rate whenever validation loss stalls for 5 epochs.
-        weight_decay: of AdamW.
+        weight_decay: of the optimizer, apart from the gradient.
         l2: penalty on the convolutions' weights, as Mini-Xception's authors had it (0.01).
         label_smoothing: share of every target that is spread over all classes.
         votes: share of the human votes in the targets, where a data set has them (FER+).
@@ -53,7 +64,13 @@ class Recipe:
         patience: epochs without a better validation accuracy after which to stop; 0 to go on to the end.
         seed: of the weights, the order and the augmentation.
         steady: whether what the network tells stays the same while a face is in view, as gender does.
-        init: a model folder whose weights to start from, instead of random ones; "" for none.
+        init: a model folder whose weights to start from, instead of random ones; or for Xception "imagenet", or a file
+            of keras.applications.Xception's weights; "" for none.
+        freeze: how many of the network's layers, from the input on, keep the weights they start with, and batch
+            normalisation's statistics.
+        mixed_precision: whether to compute in float16 what bears it, as GPUs do quicker; the model is in float32.
+        devices: over how many devices Keras shares every batch out; at the end of an epoch, pictures that do not make
+            up a whole number for each device are left out.
     """
 
     task: str
@@ -62,10 +79,13 @@ class Recipe:
     residual: bool = True
     separable: bool = True
     middle_activation: bool = False
+    width: float = 1.0
+    middle_blocks: int = 8
     size: int = 48
     margin: float = 0.0
     epochs: int = 60
     batch_size: int = 64
+    optimizer: str = "adamw"
     learning_rate: float = 2e-3
     schedule: str = "cosine"
     weight_decay: float = 1e-4
@@ -83,6 +103,31 @@ class Recipe:
     seed: int = 0
     steady: bool = False
     init: str = ""
+    freeze: int = 0
+    mixed_precision: bool = False
+    devices: int = 1
+
+    @property
+    def before(self) -> Path | None:
+        """The model folder to start from, if there is one."""
+        return None if not self.init or self._from_imagenet else Path(self.init)
+
+    @property
+    def _from_imagenet(self) -> bool:
+        return self.init == IMAGENET or Path(self.init).is_file()
+
+    def network_options(self) -> dict[str, Any]:
+        """What the network is to be told of NETWORK_OPTIONS.
+
+        Raises:
+            TrainingError: an option is set that the network does not have.
+        """
+        known = signature(NETWORKS[self.network]).parameters
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in NETWORK_OPTIONS:
+            if name not in known and getattr(self, name) != defaults[name]:
+                raise TrainingError(f"{self.network} has no {name.replace('_', ' ')}; leave that option away.")
+        return {name: getattr(self, name) for name in NETWORK_OPTIONS if name in known}
 
     def check(self) -> None:
         """Check what can be checked without the data.
@@ -93,13 +138,20 @@ class Recipe:
         """
         for what, value, known in (
             ("network", self.network, NETWORKS),
+            ("optimizer", self.optimizer, OPTIMIZERS),
             ("schedule", self.schedule, SCHEDULES),
             ("augmentation", self.augmentation, AUGMENTATIONS),
         ):
             if value not in known:
                 raise TrainingError(f"There is no {what} “{value}”; there are {', '.join(known)}.")
+        self.network_options()
+        if self.size < SMALLEST[self.network]:
+            least = SMALLEST[self.network]
+            raise TrainingError(f"{self.network} takes faces from {least}×{least} pixels up; give --size {least}.")
         if self.middle_activation and not self.separable:
             raise TrainingError("An activation in the middle needs separable convolutions; plain ones have no middle.")
+        if self.width <= 0 or self.middle_blocks < 0 or self.freeze < 0:
+            raise TrainingError("The width must be above 0; middle blocks and layers to freeze cannot be below 0.")
         if not self.data:
             raise TrainingError("There is nothing to train on; give a data set, as in --data fer2013=PATH.")
         if self.epochs < 1 or self.batch_size < 1:
@@ -108,8 +160,28 @@ class Recipe:
             raise TrainingError("Neither the epochs to average over nor mixup's parameter can be below 0.")
         if not 0 <= self.teacher_share <= 1:
             raise TrainingError("The teachers' share of the targets lies between 0 and 1.")
-        for model in filter(None, (self.init, *self.teachers)):
-            ModelCard.load(Path(model))
+        if self._from_imagenet and self.network != "xception":
+            raise TrainingError(f"ImageNet's weights are for xception; {self.network} cannot start from {self.init}.")
+        for model in (*([self.before] if self.before else []), *map(Path, self.teachers)):
+            ModelCard.load(model)
+        _check_devices(self)
+
+
+def _check_devices(recipe: Recipe) -> None:
+    if recipe.devices == 1:
+        return
+    if keras.backend.backend() != "jax":
+        raise TrainingError("Keras shares batches out over devices with JAX alone: set KERAS_BACKEND=jax.")
+    there = len(keras.distribution.list_devices())
+    if not 1 <= recipe.devices <= there:
+        raise TrainingError(
+            f"JAX sees {there} device{'s' * (there > 1)} here, so --devices cannot be {recipe.devices}."
+        )
+    if recipe.batch_size % recipe.devices:
+        raise TrainingError(
+            f"A batch of {recipe.batch_size} cannot be shared out evenly over {recipe.devices} devices; give another "
+            "--batch-size."
+        )
 
 
 def train(
@@ -136,18 +208,45 @@ def train(
     recipe.check()
     train_sets, validation_sets = _load_sets(recipe)
     _check_groups(recipe, train_sets)
-    teachers = Teachers([Path(folder) for folder in recipe.teachers], train_sets[0].labels)
-    work = _work_folder(recipe, out, resume)
-    history = work / "history.csv"
-    done = _read_history(history)
+    labels = train_sets[0].labels
+    with _shared_out(recipe.devices):
+        teachers = Teachers([Path(folder) for folder in recipe.teachers], labels)
+        keras.utils.set_random_seed(recipe.seed)
+        # Before anything is written, as this is what fails if weights to start from do not fit.
+        model = None if resume else _new_model(recipe, len(labels))
+        work = _work_folder(recipe, out, resume)
+        _fit(recipe, model, work, train_sets, validation_sets, teachers, callbacks)
+    return _write_model(recipe, work, out, command, train_sets, validation_sets)
 
-    keras.utils.set_random_seed(recipe.seed)
+
+@contextlib.contextmanager
+def _shared_out(devices: int) -> Iterator[None]:
+    """Inside, Keras shares every batch out over so many devices, each of which has all of the weights."""
+    if devices == 1:
+        yield
+        return
+    with keras.distribution.DataParallel(devices=keras.distribution.list_devices()[:devices]).scope():
+        yield
+
+
+def _fit(
+    recipe: Recipe,
+    model: keras.Model | None,
+    work: Path,
+    train_sets: list[FaceSet],
+    validation_sets: list[FaceSet],
+    teachers: Teachers,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Train the new model, or without one go on with the run in ``work``; best.keras and history.csv come of it."""
+    done = _read_history(work / "history.csv")
     size = (recipe.size, recipe.size)
     batches = Batches(
         train_sets,
         size,
         margin=recipe.margin,
         batch_size=recipe.batch_size,
+        multiple=recipe.devices,
         augmentation=AUGMENTATIONS[recipe.augmentation],
         balance=recipe.balance,
         emphasis={(kind, group): factor for kind, group, factor in recipe.emphasis},
@@ -157,13 +256,19 @@ def train(
         seed=recipe.seed,
         first_epoch=len(done),
     )
-    validation = Batches(validation_sets, size, margin=recipe.margin, batch_size=256)
+    validation = Batches(
+        validation_sets,
+        size,
+        margin=recipe.margin,
+        batch_size=256 - 256 % recipe.devices,
+        multiple=recipe.devices,
+    )
     if done:
         model = keras.models.load_model(work / "last.keras")
         if recipe.average:
             _take_averages_out(model)
     else:
-        model = _new_model(recipe, len(train_sets[0].labels))
+        model = model or _new_model(recipe, len(train_sets[0].labels))
         _compile(model, recipe, steps=len(batches))
     if len(done) < recipe.epochs:
         model.fit(
@@ -175,7 +280,6 @@ def train(
             shuffle=False,  # Batches has an order of its own, which a resumed run finds again
             verbose=0,
         )
-    return _write_model(recipe, work, out, command, train_sets, validation_sets)
 
 
 def _work_folder(recipe: Recipe, out: Path, resume: bool) -> Path:
@@ -229,20 +333,31 @@ def _check_groups(recipe: Recipe, sets: Sequence[FaceSet]) -> None:
             raise TrainingError(f"There is no {kind} “{group}” to emphasise; {told}.")
 
 
+def _network(recipe: Recipe, num_classes: int, policy: str = "float32") -> keras.Model:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return NETWORKS[recipe.network]((recipe.size, recipe.size, 1), num_classes, **recipe.network_options())
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def _new_model(recipe: Recipe, num_classes: int) -> keras.Model:
-    model = NETWORKS[recipe.network](
-        (recipe.size, recipe.size, 1),
-        num_classes,
-        l2=recipe.l2,
-        residual=recipe.residual,
-        separable=recipe.separable,
-        middle_activation=recipe.middle_activation,
-    )
-    if recipe.init:
+    """The network with the weights to start from, its first layers frozen."""
+    model = _network(recipe, num_classes, "mixed_float16" if recipe.mixed_precision else "float32")
+    if recipe.before:
         try:
-            model.set_weights(keras.models.load_model(Path(recipe.init) / "model.keras", compile=False).get_weights())
+            model.set_weights(keras.models.load_model(recipe.before / "model.keras", compile=False).get_weights())
         except ValueError as error:
             raise TrainingError(f"{recipe.init} has no weights that fit this network and these classes.") from error
+    elif recipe.init:
+        load_imagenet(model, recipe.init)
+    for layer in model.layers[: recipe.freeze]:
+        layer.trainable = False
+    if not model.trainable_weights:
+        raise TrainingError(
+            f"With {recipe.freeze} layers frozen there is nothing to train: {recipe.network} has {len(model.layers)}."
+        )
     return model
 
 
@@ -256,7 +371,7 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
             warmup_steps=steps,
         )
     model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, **_averaging(recipe, steps)),
+        optimizer=OPTIMIZERS[recipe.optimizer](rate, weight_decay=recipe.weight_decay, **_averaging(recipe, steps)),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
         jit_compile=keras.backend.backend() == "jax",  # TensorFlow's compiled depthwise convolutions are slower
@@ -333,11 +448,13 @@ def _write_model(
     new = work / "model"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    model = keras.models.load_model(work / "best.keras", compile=False)
+    # Made anew, in float32 and with no layer frozen, however it was trained.
+    model = _network(recipe, len(train_sets[0].labels))
+    model.set_weights(keras.models.load_model(work / "best.keras", compile=False).get_weights())
     model.save(new / "model.keras")
     shutil.copy(work / "history.csv", new / "history.csv")
-    if recipe.init:
-        _copy_earlier_histories(Path(recipe.init), new)
+    if recipe.before:
+        _copy_earlier_histories(recipe.before, new)
     if (out / card.NOTES).exists():
         shutil.copy(out / card.NOTES, new / card.NOTES)
     history = _read_history(new / "history.csv")
@@ -371,17 +488,19 @@ def _write_model(
                 "keras": keras.__version__,
                 "backend": keras.backend.backend(),
             },
-            **({"before": _origin(ModelCard.load(Path(recipe.init)))} if recipe.init else {}),
+            **({"before": _origin(ModelCard.load(recipe.before))} if recipe.before else {}),
             "teachers": [_origin(ModelCard.load(Path(folder))) for folder in recipe.teachers],
             "measured": [],
         },
     )
     plots.curves(history, new / "curves.png")
-    if keras.backend.backend() == "tensorflow":
+    # Only TensorFlow can convert a network for LiteRT; after a run of another backend `emotion-cam export` does so.
+    runtime = "litert" if keras.backend.backend() == "tensorflow" else "keras"
+    if runtime == "litert":
         size = (recipe.size, recipe.size)
         export.export(new, [face for chosen in validation_sets for face in chosen.extracted(size, recipe.margin)])
     for faces in validation_sets:
-        card.record(new, evaluate.evaluate(new, faces))
+        card.record(new, evaluate.evaluate(new, faces, runtime=runtime))
     if out.exists():
         shutil.rmtree(work / "replaced", ignore_errors=True)
         out.rename(work / "replaced")

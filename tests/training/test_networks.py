@@ -48,7 +48,8 @@ def test_the_shipped_weights_fit_the_default_network_layer_by_layer() -> None:
         card = ModelCard.load(folder)
         shipped = keras.models.load_model(Path(folder) / "model.keras", compile=False)
         network = mini_xception((*card.size, 1), len(card.labels))
-        assert [layer.name for layer in network.layers] == [layer.name for layer in shipped.layers]
+        names = [[layer.name for layer in model.layers if layer.weights] for model in (network, shipped)]
+        assert names[0] == names[1]
         network.set_weights(shipped.get_weights())
         face = np.random.default_rng(0).uniform(0, 255, (1, *card.size, 1)).astype(np.float32)
         assert np.array_equal(np.asarray(network(face)), np.asarray(shipped(face)))
