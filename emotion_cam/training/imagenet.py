@@ -12,6 +12,9 @@ from emotion_cam.errors import TrainingError
 IMAGENET = "imagenet"
 """What stands for the weights that keras.applications downloads."""
 
+CLASSES = 1000
+"""ImageNet's."""
+
 
 def load_imagenet(network: keras.Model, weights: str = IMAGENET) -> None:
     """Give a network of ``xception`` the weights of keras.applications.Xception.
@@ -27,7 +30,10 @@ def load_imagenet(network: keras.Model, weights: str = IMAGENET) -> None:
     Raises:
         TrainingError: they cannot be had, the file has others, or they do not fit this network.
     """
-    copy_weights(network, _downloaded() if weights == IMAGENET else _read(weights))
+    if weights == IMAGENET:
+        copy_weights(network, _downloaded())
+    else:
+        copy_weights(network, _read(weights, with_top=network.output_shape[-1] == CLASSES))
 
 
 def copy_weights(network: keras.Model, original: keras.Model) -> None:
@@ -55,10 +61,11 @@ def _downloaded() -> keras.Model:
         ) from error
 
 
-def _read(file: str) -> keras.Model:
+def _read(file: str, with_top: bool) -> keras.Model:
+    """The weights of a file, with their top if it has one and this is wanted."""
     for_another = contextlib.suppress(ValueError, OSError, KeyError)
     with for_another:
-        return keras.applications.Xception(weights=file)
+        return keras.applications.Xception(weights=file, include_top=with_top)
     with for_another:
-        return keras.applications.Xception(weights=file, include_top=False)
+        return keras.applications.Xception(weights=file, include_top=not with_top)
     raise TrainingError(f"{file} has no weights of keras.applications.Xception, neither with its top nor without.")

@@ -168,20 +168,25 @@ class Recipe:
 
 
 def _check_devices(recipe: Recipe) -> None:
+    if recipe.mixed_precision and _device() == "tensorflow on a cpu":
+        raise TrainingError("TensorFlow computes in float16 on a GPU alone; leave --mixed-precision away.")
     if recipe.devices == 1:
         return
     if keras.backend.backend() != "jax":
         raise TrainingError("Keras shares batches out over devices with JAX alone: set KERAS_BACKEND=jax.")
     there = len(keras.distribution.list_devices())
     if not 1 <= recipe.devices <= there:
-        raise TrainingError(
-            f"JAX sees {there} device{'s' * (there > 1)} here, so --devices cannot be {recipe.devices}."
-        )
+        raise TrainingError(f"There cannot be {recipe.devices} devices: JAX sees {there} here.")
     if recipe.batch_size % recipe.devices:
         raise TrainingError(
             f"A batch of {recipe.batch_size} cannot be shared out evenly over {recipe.devices} devices; give another "
             "--batch-size."
         )
+
+
+def _device() -> str:
+    """What computes, as in "tensorflow on a cpu"."""
+    return f"{keras.backend.backend()} on a {keras.distribution.list_devices()[0].partition(':')[0]}"
 
 
 def train(
