@@ -44,13 +44,35 @@ def test_every_recipe_keeps_range_and_size_and_the_face(portrait: Image, face: B
 
 
 @pytest.mark.parametrize(
-    "how", [{"shift": 0.1}, {"scale": 0.2}, {"rotation": 20}, {"brightness": 0.3}, {"contrast": 0.5}, {"blur": 2.0}]
+    "how",
+    [
+        {"shift": 0.1},
+        {"scale": 0.2},
+        {"rotation": 20},
+        {"shear": 0.3},
+        {"brightness": 0.3},
+        {"contrast": 0.5},
+        {"blur": 2.0},
+    ],
 )
 def test_each_variation_does_something_and_is_bounded(portrait: Image, face: Box, how: dict[str, float]) -> None:
     plain = augmented(portrait, face)
     changes = [np.abs(augmented(portrait, face, seed, **how) - plain).mean() for seed in range(10)]
     assert max(changes) > 2
     assert max(changes) < 90
+
+
+def test_shear_slants_about_the_middle_of_the_box(portrait: Image, face: Box) -> None:
+    grey = np.zeros(portrait.shape[:2], np.uint8)
+    middle = (face.y1 + face.y2) // 2
+    grey[:, (face.x1 + face.x2) // 2 - 3 : (face.x1 + face.x2) // 2 + 3] = 255  # an upright line
+    how = Augmentation(shear=0.4)
+    for seed in range(5):
+        seen = augmented_face(grey, face, (face.height, face.width), 0.0, how, np.random.default_rng(seed))
+        places = (seen * np.arange(face.width)).sum(axis=1) / seen.sum(axis=1)
+        slope = np.polyfit(np.arange(face.height), places, 1)[0]
+        assert slope == pytest.approx(np.random.default_rng(seed).uniform(-0.4, 0.4), abs=0.02)
+        assert places[middle - face.y1] == pytest.approx(face.width / 2, abs=1.5)
 
 
 def test_erasing_blanks_part_of_the_face(portrait: Image, face: Box) -> None:
@@ -72,6 +94,14 @@ def test_an_epoch_sees_every_picture_once_and_the_next_in_another_order(fer2013:
     expected = sorted(face[..., None].astype(np.float32).tobytes() for face in faces.images)
     assert sorted(first) == sorted(second) == expected
     assert first != second
+
+
+def test_batches_can_be_shared_out_evenly(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train").take(np.arange(55))
+    batches = Batches([faces], SIZE, batch_size=16, multiple=4, augmentation=Augmentation())
+    assert [len(batches[number][0]) for number in range(len(batches))] == [16, 16, 16, 4]
+    whole = Batches([faces], SIZE, batch_size=16)
+    assert [len(whole[number][0]) for number in range(len(whole))] == [16, 16, 16, 7]
 
 
 def test_a_run_that_goes_on_sees_what_it_would_have_seen(fer2013: Path) -> None:
