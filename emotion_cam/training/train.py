@@ -339,6 +339,7 @@ def _check_groups(recipe: Recipe, sets: Sequence[FaceSet]) -> None:
 
 
 def _network(recipe: Recipe, num_classes: int, policy: str = "float32") -> keras.Model:
+    """The recipe's network with random weights, to be computed by a Keras dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
