@@ -75,6 +75,7 @@ def test_a_task_of_ones_own_with_its_own_labels_and_size(portrait: Image, tmp_pa
 def test_the_options_of_training_are_in_the_card(fer2013: Path, tmp_path: Path) -> None:
     out, teacher = tmp_path / "mine", str(shipped_models()["emotion"])
     options: dict[str, str | float] = {"mixup": 0.2, "average": 0.5, "teacher": teacher, "teacher-share": 0.3}
+    options |= {"width": 0.5, "optimizer": "rmsprop", "freeze": 3}
     given = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
     data = f"fer2013={fer2013}"
     trained = emotion_cam(
@@ -83,11 +84,17 @@ def test_the_options_of_training_are_in_the_card(fer2013: Path, tmp_path: Path) 
     )  # fmt: skip
     assert trained.exit_code == 0, trained.output
     training = json.loads((out / "model.json").read_text())["training"]
-    assert {name: training[name] for name in ("mixup", "average", "teacher_share", "teachers")} == {
+    assert {
+        name: training[name]
+        for name in ("mixup", "average", "teacher_share", "teachers", "width", "optimizer", "freeze")
+    } == {
         "mixup": 0.2,
         "average": 0.5,
         "teacher_share": 0.3,
         "teachers": [teacher],
+        "width": 0.5,
+        "optimizer": "rmsprop",
+        "freeze": 3,
     }
     assert (training["residual"], training["separable"], training["middle_activation"]) == (False, True, True)
 
@@ -101,6 +108,30 @@ def test_a_group_to_emphasise_is_checked(fer2013: Path, tmp_path: Path, emphasis
     result = emotion_cam("train", *arguments, "--emphasis", emphasis)
     assert result.exit_code == code
     assert told in " ".join(result.output.replace("│", "").split())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--network", "xception"], "give --size 71"),
+        (["--middle-blocks", "2"], "no middle blocks"),
+        (["--devices", "2"], "KERAS_BACKEND=jax"),
+        (["--devices", "0"], "KERAS_BACKEND=jax"),
+        (["--mixed-precision"], "on a GPU alone"),
+    ],
+)
+def test_options_that_do_not_fit_are_told(
+    fer2013: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], told: str
+) -> None:
+    from emotion_cam.training import train
+
+    monkeypatch.setattr(train, "_device", lambda: "tensorflow on a cpu")
+    result = emotion_cam(
+        "train", "--task", "emotion", "--data", f"fer2013={fer2013}", "--out", tmp_path / "x", *options
+    )
+    assert result.exit_code == 1
+    assert told in result.stderr
     assert not list(tmp_path.iterdir())
 
 
