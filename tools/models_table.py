@@ -1,7 +1,7 @@
 """Print a Markdown table of what models are and what was measured of them, from their cards.
 
     python tools/models_table.py models/emotion-fer2013 runs/xception
-    python tools/models_table.py runs/papers-*
+    python tools/models_table.py runs/papers/*
 
 A row for each model folder: the network, its parameters, how long it was trained, and its accuracy on every data set
 that `emotion-cam train` and `emotion-cam evaluate --card` measured it on.
