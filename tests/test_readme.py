@@ -57,8 +57,8 @@ def test_the_figures_are_those_of_the_cards() -> None:
         told = re.findall(rf"\| {task} \| ([\w+ ]+) \| ([\d.]+) \| ([\d.]+) \|", README)
         assert told
         for data, accuracy, balanced in told:
-            assert float(accuracy) == pytest.approx(figures[data]["accuracy"], abs=0.0005)
-            assert float(balanced) == pytest.approx(figures[data]["balanced_accuracy"], abs=0.0005)
+            assert float(accuracy) == pytest.approx(figures[data]["accuracy"], abs=0.00051)
+            assert float(balanced) == pytest.approx(figures[data]["balanced_accuracy"], abs=0.00051)
 
 
 def test_the_speed_is_that_of_the_benchmark() -> None:
