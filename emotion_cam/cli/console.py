@@ -50,6 +50,11 @@ def tell_error(reason: str) -> None:
     stderr.print(f"[bold red]emotion-cam:[/] {plain(reason)}")
 
 
+def tell(message: str) -> None:
+    """Tell people what they should know at once, beside what the program puts out."""
+    stderr.print(plain(message))
+
+
 def plain(text: str) -> str:
     """Text as it is, whatever in it looks like Rich's markup."""
     from rich.markup import escape

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emotion_cam import __version__
-from emotion_cam.cli.console import INTERRUPTED, errors_told, plain, progress_bar, stderr, stdout, tell_error
+from emotion_cam.cli.console import INTERRUPTED, errors_told, plain, progress_bar, stderr, stdout, tell, tell_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -337,7 +337,7 @@ def recognise(
         try:
             # Its lines would end up among the others.
             bar = partial(_progress, shown=not (streams and stdout.is_terminal))
-            do(job, outcome, tell=lambda message: stderr.print(plain(message)), progress=bar)
+            do(job, outcome, tell=tell, progress=bar)
         finally:
             lines = _written(outcome) if streams else _story(outcome, "frame" if image is None else "picture")
             for line in lines:
@@ -356,9 +356,7 @@ def _do_several(job: Job, videos: list[str], workers: int, resume: bool) -> None
             left.append(one)
     with _interruption() as interrupted, progress_bar("frames/s") as bar:
         bars = _Bars(bar)
-        for ending in do_all(
-            left, workers, stopped=interrupted, watch=bars, tell=lambda message: stderr.print(plain(message))
-        ):
+        for ending in do_all(left, workers, stopped=interrupted, watch=bars, tell=tell):
             for line in _story(ending.outcome, "frame", f"{ending.job.video}: "):
                 print(line, flush=True)  # by way of Rich, which keeps its bars below
             endings.append(ending)
