@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from emotion_cam.cli.recognise import cameras, info, recognise, report
-from emotion_cam.cli.training import evaluate, explain, export, train
+from emotion_cam.cli.training import average, evaluate, explain, export, train
 
 app = typer.Typer(
     add_completion=False,
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.callback(invoke_without_command=True)(recognise)
-for command in (cameras, report, explain, info, train, evaluate, export):
+for command in (cameras, report, explain, info, train, average, evaluate, export):
     app.command()(command)
 
 

@@ -47,6 +47,11 @@ def _emphasised(entries: list[str]) -> tuple[tuple[str, str, float], ...]:
     return tuple(groups)
 
 
+def _command() -> str:
+    """What was typed, as a model's card tells it: a run that was stopped and resumed is the same run."""
+    return f"emotion-cam {shlex.join(argument for argument in sys.argv[1:] if argument != '--resume')}"
+
+
 def train(
     task: Annotated[str, typer.Option(help="What the network tells, as people will see it.", show_default=False)],
     data: _Data,
@@ -160,13 +165,31 @@ def train(
             mixed_precision=mixed_precision,
             devices=devices,
         )
-        arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
         with progress_bar("batches/s") as progress:
             watch = EpochProgress(progress, recipe.epochs, stderr.print)
-            fit(recipe, out, resume=resume, command=f"emotion-cam {shlex.join(arguments)}", callbacks=[watch])
+            fit(recipe, out, resume=resume, command=_command(), callbacks=[watch])
         stdout.print(f"Wrote {plain(str(out))}")
         if not (out / "model.tflite").exists():
             stdout.print("KERAS_BACKEND=tensorflow emotion-cam export writes its model.tflite, which the camera runs")
+
+
+def average(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Two model folders or more, of the same network.", metavar="MODEL…", show_default=False),
+    ],
+    data: _Data,
+    out: Annotated[Path, typer.Option(help="The model folder to write.", metavar="FOLDER", show_default=False)],
+) -> None:
+    """Write the mean of models' weights, which went on from the same model, and measure it on validation splits."""
+    named = _named(data)
+    with errors_told():
+        from emotion_cam.training import datasets
+        from emotion_cam.training.average import average as mean
+
+        sets = [datasets.load(name, Path(path), "validation") for name, path in named]
+        mean(models, out, sets, command=_command())
+        stdout.print(f"Wrote {plain(str(out))}")
 
 
 def evaluate(

@@ -72,7 +72,7 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         else "",
         "## Measured",
         "Every row is what `emotion-cam evaluate` prints for the file shipped here, through the classifier that the "
-        "camera uses. Validation chose the epoch; test was used for nothing but this table."
+        "camera uses. Validation chose the weights; test was used for nothing but this table."
         if card["measured"]
         else "Nothing yet.",
         _table(
@@ -192,12 +192,20 @@ def _origin(card: dict[str, Any], heading: str) -> list[str]:
     if "command" in settings:
         parts.append(f"```\n{settings.pop('command')}\n```")
     parts.append(_table(("setting", "value"), settings.items()))
-    if heading == "##":
+    if heading == "##" and "parts" in card:
+        parts.append("part-1-history.csv and so on hold every epoch of the models that it is the mean of.")
+    elif heading == "##":
         parts += [
             "history.csv holds every epoch; history-before-1.csv and so on, where they are there, those of the runs "
             "before.",
             "![curves](curves.png)",
         ]
+    for number, part in enumerate(card.get("parts", []), start=1):
+        parts += [
+            f"{heading} Part {number}",
+            f"Its weights are the mean of {len(card['parts'])} models'. This one came to be as follows.",
+        ]
+        parts += _origin(part, heading + "#")
     if "before" in card:
         parts += [f"{heading} Before that", "It started from the weights of a model that came to be as follows."]
         parts += _origin(card["before"], heading + "#")

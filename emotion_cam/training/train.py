@@ -16,9 +16,10 @@ import keras
 
 from emotion_cam.classify import ModelCard
 from emotion_cam.errors import TrainingError
-from emotion_cam.training import card, evaluate, export, plots
+from emotion_cam.training import plots
 from emotion_cam.training.batches import AUGMENTATIONS, Batches
 from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
+from emotion_cam.training.folder import finish, origin
 from emotion_cam.training.imagenet import IMAGENET, load_imagenet
 from emotion_cam.training.networks import NETWORKS, SMALLEST
 from emotion_cam.training.teachers import Teachers
@@ -461,12 +462,12 @@ def _write_model(
     shutil.copy(work / "history.csv", new / "history.csv")
     if recipe.before:
         _copy_earlier_histories(recipe.before, new)
-    if (out / card.NOTES).exists():
-        shutil.copy(out / card.NOTES, new / card.NOTES)
     history = _read_history(new / "history.csv")
     best = max(history, key=lambda epoch: epoch["val_accuracy"])
-    card.write(
+    plots.curves(history, new / "curves.png")
+    finish(
         new,
+        out,
         {
             "format": 1,
             "task": recipe.task,
@@ -494,23 +495,12 @@ def _write_model(
                 "keras": keras.__version__,
                 "backend": keras.backend.backend(),
             },
-            **({"before": _origin(ModelCard.load(recipe.before))} if recipe.before else {}),
-            "teachers": [_origin(ModelCard.load(Path(folder))) for folder in recipe.teachers],
+            **({"before": origin(ModelCard.load(recipe.before))} if recipe.before else {}),
+            "teachers": [origin(ModelCard.load(Path(folder))) for folder in recipe.teachers],
             "measured": [],
         },
+        validation_sets,
     )
-    plots.curves(history, new / "curves.png")
-    # Only TensorFlow can convert a network for LiteRT; after a run of another backend `emotion-cam export` does so.
-    runtime = "litert" if keras.backend.backend() == "tensorflow" else "keras"
-    if runtime == "litert":
-        size = (recipe.size, recipe.size)
-        export.export(new, [face for chosen in validation_sets for face in chosen.extracted(size, recipe.margin)])
-    for faces in validation_sets:
-        card.record(new, evaluate.evaluate(new, faces, runtime=runtime))
-    if out.exists():
-        shutil.rmtree(work / "replaced", ignore_errors=True)
-        out.rename(work / "replaced")
-    new.rename(out)
     shutil.rmtree(work)
     return out
 
@@ -518,11 +508,7 @@ def _write_model(
 def _copy_earlier_histories(init: Path, new: Path) -> None:
     """Keep what was written of the runs that a run went on from: history-before-1.csv is of the first of them."""
     earlier = sorted(init.glob("history-before-*.csv"))
-    for file in earlier:
+    for file in [*earlier, *init.glob("part-*.csv")]:
         shutil.copy(file, new)
-    shutil.copy(init / "history.csv", new / f"history-before-{len(earlier) + 1}.csv")
-
-
-def _origin(card: ModelCard) -> dict[str, Any]:
-    """What a model's card says of how the model came to be."""
-    return {key: card.written[key] for key in ("data", "training", "before", "teachers") if key in card.written}
+    if (init / "history.csv").exists():  # a mean of models has those of its parts alone
+        shutil.copy(init / "history.csv", new / f"history-before-{len(earlier) + 1}.csv")
