@@ -23,12 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emotion_cam.errors import EmotionCamError, SinkError, SourceError, sentence
-from emotion_cam.job import Job, Outcome, do, open_recognizer, refuse_twice
+from emotion_cam.job import NAME, Job, Outcome, do, named, open_recognizer, refuse_twice
 from emotion_cam.sinks import check_suffix, partial_of, spare
 from emotion_cam.sources import Source, videos_in
-
-NAME = "{name}"
-"""What stands in the name of an output for the name of the video, without its suffix."""
 
 _PAUSE = 0.2  # seconds between two looks at how far the processes are
 
@@ -62,11 +59,6 @@ def jobs_for(job: Job, videos: Sequence[str]) -> list[Job]:
                 raise SinkError(f"{other.video} and {one.video} would both be written to {path}: {advice}.")
     spare(files, *(path for one in jobs for path in one.out))
     return jobs
-
-
-def named(path: Path, video: str | Path) -> Path:
-    """An output with the name of the video in the place of NAME."""
-    return Path(str(path).replace(NAME, Path(video).stem))
 
 
 def is_done(job: Job) -> bool:

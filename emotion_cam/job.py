@@ -29,6 +29,10 @@ TASK_KEYS = {"g": "gender"}
 """The keys of the window that hide a task and show it again."""
 
 
+NAME = "{name}"
+"""What stands in the name of an output for the name of the video, without its suffix."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What is wanted of one run; the options of the command line explain the fields.
@@ -196,6 +200,11 @@ def _models(job: Job) -> list[Path]:
             raise ModelError(f"{own[task]} and {folder} are both for {task}; give one of them.")
         own[task] = folder
     return [folder for task, folder in (shipped_models() | own).items() if task not in job.without]
+
+
+def named(path: Path, video: str | Path) -> Path:
+    """An output with the name of the video in the place of NAME."""
+    return Path(str(path).replace(NAME, Path(video).stem))
 
 
 def refuse_twice(out: Sequence[Path]) -> None:

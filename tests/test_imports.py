@@ -75,3 +75,10 @@ def test_recognising_never_loads_tensorflow() -> None:
     loaded = loaded_by("from emotion_cam import Recognizer, open_source, open_sink, Annotator; Recognizer()")
     assert "ai_edge_litert" in loaded
     assert not loaded & {"tensorflow", "keras", "matplotlib", "sklearn", "pooch"}
+
+
+def test_a_single_run_loads_nothing_for_many() -> None:
+    arguments = ["--image", "no-such-picture.png", "--no-show", "--out", "out.png"]
+    loaded = loaded_by(f"sys.argv[1:] = {arguments}; from emotion_cam.cli import main; main()")
+    assert "cv2" in loaded
+    assert "multiprocessing" not in loaded

@@ -294,8 +294,7 @@ def recognise(
         raise typer.BadParameter("several videos go into files alone, as with --out FOLDER.", ctx=context)
     groups = _groups(group or [])
     with errors_told():
-        from emotion_cam.batch import named
-        from emotion_cam.job import Job, Outcome, do
+        from emotion_cam.job import Job, Outcome, do, named
         from emotion_cam.sinks import STDOUT
 
         job = Job(
