@@ -3,13 +3,15 @@
     python tools/models_table.py models/emotion-fer2013 runs/xception
     python tools/models_table.py runs/papers/*
 
-A row for each model folder: the network, its parameters, how long it was trained, and its accuracy on every data set
-that `emotion-cam train` and `emotion-cam evaluate --card` measured it on.
+A row for each model folder: the network, its parameters, for how many epochs it was trained, those of the models it
+started from or is the mean of included, and its accuracy on every data set that `emotion-cam train` and
+`emotion-cam evaluate --card` measured it on.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,17 @@ VARIANTS: dict[str, tuple[Any, str]] = {
     "middle_blocks": (8, "{} middle blocks"),
 }
 """By a setting of training its default, and how another value is told."""
+
+
+def runs(fact: Mapping[str, Any]) -> dict[str, int]:
+    """The epochs of every run that a model's weights went through, by the run's command; not those of its teachers."""
+    training = fact["training"]
+    found: dict[str, int] = {}
+    if "epochs_run" in training:  # a mean of models was not trained itself
+        found[training["command"]] = training["epochs_run"]
+    for earlier in (fact.get("before"), *fact.get("parts", [])):
+        found |= runs(earlier) if earlier else {}
+    return found
 
 
 def table(cards: list[ModelCard]) -> str:
@@ -44,7 +57,7 @@ def table(cards: list[ModelCard]) -> str:
             ", ".join([f"`{fact['network']}`", *variant]),
             "×".join(map(str, fact["size"])),
             f"{fact['parameters']:,}",
-            str(training["epochs_run"]),
+            str(sum(runs(fact).values())),
             *(f"{accuracy[name]:.4f}" if name in accuracy else "" for name in data),
         ]
         lines.append("| " + " | ".join(cells) + " |")

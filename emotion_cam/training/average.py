@@ -14,6 +14,7 @@ from emotion_cam.classify import ModelCard
 from emotion_cam.errors import ModelError, TrainingError
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.folder import finish, origin
+from emotion_cam.training.train import NETWORK_OPTIONS
 
 ALIKE = ("task", "labels", "size", "margin", "network", "parameters")
 """What of model.json must be the same for weights to have the same meaning."""
@@ -90,10 +91,11 @@ def _copy_histories(folders: Sequence[Path], new: Path) -> None:
 def _written(cards: Sequence[ModelCard], command: str) -> dict[str, Any]:
     data = {entry["name"]: entry for card in reversed(cards) for entry in card.written["data"]}
     kept = {key: cards[0].written[key] for key in ("format", *ALIKE, "steady") if key in cards[0].written}
+    network = {key: value for key, value in cards[0].written["training"].items() if key in NETWORK_OPTIONS}
     return {
         **kept,
         "data": list(data.values()),
-        "training": {"command": command, "keras": keras.__version__, "backend": keras.backend.backend()},
+        "training": {"command": command, **network, "keras": keras.__version__, "backend": keras.backend.backend()},
         "parts": [origin(card) for card in cards],
         "measured": [],
     }

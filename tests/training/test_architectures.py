@@ -71,6 +71,16 @@ def test_variants_are_told_by_what_they_lack(tmp_path: Path) -> None:
     assert "| `mini_xception`, no shortcuts, ReLU in the middle, width 0.5 |" in script["table"]([card])
 
 
+def test_every_run_that_weights_went_through_counts_once() -> None:
+    runs = runpy.run_path(str(ROOT / "tools" / "models_table.py"))["runs"]
+    first = {"training": {"command": "first", "epochs_run": 60}}
+    second = {"training": {"command": "second", "epochs_run": 36}, "before": first}
+    third = {"training": {"command": "third", "epochs_run": 28}, "before": second}
+    mean = {"training": {"command": "mean"}, "parts": [second, third]}
+    assert runs(mean) == {"first": 60, "second": 36, "third": 28}
+    assert sum(runs({"training": {"command": "last", "epochs_run": 1}, "before": mean}).values()) == 125
+
+
 def test_the_drawings_are_of_the_networks_as_they_are(tmp_path: Path) -> None:
     script = runpy.run_path(str(ROOT / "tools" / "draw_networks.py"))
     small, large = script["blocks"](mini_xception((48, 48, 1), 7)), script["blocks"](xception())
