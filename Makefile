@@ -39,13 +39,21 @@ FAIR_AND_UTK = --data fairface=$(DATA)/fairface --data utkface=$(DATA)/utkface
 
 models: model-emotion model-emotion-fer2013 model-gender
 
-model-emotion: runs/emotion-1
-	$(CAM) train --task emotion --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --init runs/emotion-1 \
-	  --epochs 36 --learning-rate 2e-3 --weight-decay 1e-3 --balance 0.3 --augmentation framing --seed 4 \
-	  --out models/emotion $(RESUME)
+model-emotion: runs/emotion-2 runs/emotion-3
+	$(CAM) average $^ --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --out models/emotion
 	$(CAM) export models/emotion --calibrate --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb
 	$(CAM) evaluate models/emotion --card --split validation $(FER_AND_RAF)
 	$(CAM) evaluate models/emotion --card --framing $(FER_AND_RAF)
+
+runs/emotion-3: runs/emotion-2
+	$(CAM) train --task emotion --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --init runs/emotion-2 \
+	  --epochs 28 --learning-rate 2e-3 --weight-decay 1e-3 --balance 0.1 --augmentation framing --average 1 --seed 7 \
+	  --out runs/emotion-3 $(RESUME)
+
+runs/emotion-2: runs/emotion-1
+	$(CAM) train --task emotion --data ferplus=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --init runs/emotion-1 \
+	  --epochs 36 --learning-rate 2e-3 --weight-decay 1e-3 --balance 0.3 --augmentation framing --seed 4 \
+	  --out runs/emotion-2 $(RESUME)
 
 runs/emotion-1: | $(VENV)/.installed-test
 	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --epochs 60 --learning-rate 3e-3 \

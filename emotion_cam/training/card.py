@@ -114,8 +114,8 @@ def _readme(folder: Path, card: dict[str, Any]) -> str:
         ]
     notes = folder / NOTES
     parts += [
-        *_origin(card, "##"),
         *(["## What was tried", notes.read_text(encoding="utf-8").strip()] if notes.exists() else []),
+        *_origin(card, "##"),
         "## What it must not be used for",
         "It names what a face *shows*, as the people who labelled the data would have said; that is not what a person "
         "feels, means or is. Perceived gender is a guess at how strangers would label a face in two classes; it says "
@@ -176,43 +176,57 @@ def _framing(measured: dict[str, Any]) -> list[str]:
     ]
 
 
-def _origin(card: dict[str, Any], heading: str) -> list[str]:
-    """The data and the training of a model, and of those it started from or learnt of."""
+def _origin(card: dict[str, Any], heading: str, told: set[str] | None = None) -> list[str]:
+    """The data and the training of a model, and of those it started from, is the mean of or learnt of.
+
+    ``told`` are the commands of the runs that were told of already, which need no telling again.
+    """
+    told = set() if told is None else told
+    settings = {key: value for key, value in card["training"].items() if value not in ("", [])}
+    command = settings.pop("command", "")
+    if command in told:
+        return ["It was told of above, with its command:", f"```\n{command}\n```"]
+    told |= {command} - {""}
     parts = [
         f"{heading} Data",
         _table(
             ("name", "training pictures", "validation pictures", "source", "terms"),
             ((d["name"], d["train"], d["validation"], d["reference"], d["terms"]) for d in card["data"]),
         ),
-        "Training pictures that are identical to a validation or test picture were left out. The pictures are not "
-        "part of this project.",
-        f"{heading} Training",
     ]
-    settings = {key: value for key, value in card["training"].items() if value not in ("", [])}
-    if "command" in settings:
-        parts.append(f"```\n{settings.pop('command')}\n```")
-    parts.append(_table(("setting", "value"), settings.items()))
-    if heading == "##" and "parts" in card:
-        parts.append("part-1-history.csv and so on hold every epoch of the models that it is the mean of.")
-    elif heading == "##":
-        parts += [
-            "history.csv holds every epoch; history-before-1.csv and so on, where they are there, those of the runs "
-            "before.",
-            "![curves](curves.png)",
-        ]
+    if heading == "##":
+        parts.append(
+            "Training pictures that are identical to a validation or test picture were left out. The pictures are not "
+            "part of this project."
+        )
+    parts += [
+        f"{heading} Training",
+        f"```\n{command}\n```" if command else "",
+        _table(("setting", "value"), settings.items()),
+    ]
+    if heading == "##":
+        parts += _histories(card)
     for number, part in enumerate(card.get("parts", []), start=1):
-        parts += [
-            f"{heading} Part {number}",
-            f"Its weights are the mean of {len(card['parts'])} models'. This one came to be as follows.",
-        ]
-        parts += _origin(part, heading + "#")
+        parts.append(f"{heading} Part {number} of {len(card['parts'])}")
+        parts.append("The weights are the mean of several models', of which this one came to be as follows.")
+        parts += _origin(part, heading + "#", told)
     if "before" in card:
         parts += [f"{heading} Before that", "It started from the weights of a model that came to be as follows."]
-        parts += _origin(card["before"], heading + "#")
+        parts += _origin(card["before"], heading + "#", told)
     for number, teacher in enumerate(card.get("teachers", []), start=1):
         parts += [f"{heading} Teacher {number}", "It learnt the scores of a model that came to be as follows."]
-        parts += _origin(teacher, heading + "#")
+        parts += _origin(teacher, heading + "#", told)
     return parts
+
+
+def _histories(card: dict[str, Any]) -> list[str]:
+    """Where every epoch is written down."""
+    if "parts" in card:
+        return ["part-1-history.csv and so on hold every epoch of the models that it is the mean of."]
+    return [
+        "history.csv holds every epoch; history-before-1.csv and so on, where they are there, those of earlier runs.",
+        "![curves](curves.png)",
+    ]
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

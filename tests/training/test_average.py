@@ -28,7 +28,7 @@ def pair(fer2013: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A small run, and another that went on from it."""
     place = tmp_path_factory.mktemp("pair")
     recipe = Recipe(task="emotion", data=(("fer2013", str(fer2013)),), epochs=1, batch_size=16, augmentation="none")
-    one = train(recipe, place / "one")
+    one = train(recipe, place / "one", command="emotion-cam train one")
     return one, train(replace(recipe, init=str(one), seed=1), place / "two")
 
 
@@ -54,8 +54,11 @@ def test_the_card_tells_of_every_part(
     assert written["training"]["command"] == "emotion-cam average one two"
     assert [entry["data"] for entry in written["measured"]] == ["fer2013 validation"]
     readme = (out / "README.md").read_text()
-    assert "## Part 2\n\nIts weights are the mean of 2 models'." in readme
-    assert readme.index("## Part 2") < readme.index("### Before that")
+    assert "## Part 2 of 2\n\nThe weights are the mean of several models'" in readme
+    # The second went on from the first, which is not told of twice.
+    _, second = readme.split("## Part 2 of 2")
+    assert "### Before that\n" in second
+    assert "It was told of above, with its command:\n\n```\nemotion-cam train one\n```" in second
     assert "curves.png" not in readme
     assert sorted(file.name for file in out.glob("*.csv")) == [
         "part-1-history.csv",
