@@ -64,13 +64,17 @@ model-emotion-fer2013: | $(VENV)/.installed-test
 	  --weight-decay 1e-3 --seed 1 --out models/emotion-fer2013 $(RESUME)
 	$(CAM) evaluate models/emotion-fer2013 --card --framing $(FER_AND_RAF)
 
-model-gender: runs/gender-2 | $(VENV)/.installed-test
-	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-2 --steady --size 64 --margin 0.125 \
-	  --epochs 18 --learning-rate 3e-3 --weight-decay 1e-3 --balance 1 --augmentation framing --seed 3 \
-	  --out models/gender $(RESUME)
+model-gender: runs/gender-3
+	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-3 --steady --size 64 --margin 0.125 \
+	  --epochs 14 --learning-rate 3e-3 --weight-decay 1e-3 --balance 1 --emphasis race=Black:1.5 \
+	  --emphasis "race=Southeast Asian:1.5" --augmentation framing --average 1 --seed 5 --out models/gender $(RESUME)
 	$(CAM) export models/gender --calibrate --data fairface=$(DATA)/fairface
 	$(CAM) evaluate models/gender --card --split validation --data fairface=$(DATA)/fairface
 	$(CAM) evaluate models/gender --card --framing $(FAIR_AND_UTK)
+
+runs/gender-3: runs/gender-2
+	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-2 --size 64 --margin 0.125 --epochs 18 \
+	  --learning-rate 3e-3 --weight-decay 1e-3 --balance 1 --augmentation framing --seed 3 --out runs/gender-3 $(RESUME)
 
 runs/gender-2: runs/gender-1
 	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-1 --size 64 --epochs 10 \
