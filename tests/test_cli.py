@@ -264,6 +264,18 @@ def test_a_report_of_a_video_and_of_its_table(film: Path) -> None:
     assert "data:image/jpeg" not in Path("plain.html").read_text(encoding="utf-8")
 
 
+def test_a_report_of_a_mirrored_run_shows_the_same_faces(film: Path) -> None:
+    outputs = ("--out", "faces.csv", "--out", "direct.html")
+    assert emotion_cam("--video", film, "--mirror", *outputs).exit_code == 0
+    later = ("report", "faces.csv", "--video", film, "--mirror", "--out", "later.html")
+    assert emotion_cam(*later).exit_code == 0
+    pictures = [
+        re.findall(r"data:image/jpeg;base64,[^\"]+", Path(p).read_text()) for p in ("direct.html", "later.html")
+    ]
+    assert pictures[0]
+    assert pictures[0] == pictures[1]
+
+
 @pytest.mark.parametrize("option", ["--blur", "--no-picture"])
 def test_a_report_shows_no_face_that_is_to_be_hidden(photo: str, option: str) -> None:
     assert emotion_cam("--image", photo, "--out", "o.html", option).exit_code == 0

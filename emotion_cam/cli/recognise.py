@@ -493,6 +493,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    mirror: Annotated[bool, typer.Option("--mirror", help="The table is of a run with --mirror.")] = False,
 ) -> None:
     """Make a page or a picture of a table: who was in view when, what each face showed, and its strongest moments."""
     with errors_told():
@@ -515,7 +516,7 @@ def report(
                     known = ", ".join(list(history.clips)[:3]) or "nothing"
                     raise SourceError(f"{table} holds nothing of {source.name}, but of {known}.")
                 frames = bar.track(source, total=source.frame_count, description=plain(source.name))
-                history.illustrate(frames, source.name)
+                history.illustrate((frame.mirrored() for frame in frames) if mirror else frames, source.name)
         for path in out:
             save(path, render(history, path.suffix.lower()))
             stdout.print(f"Wrote {plain(str(path))}")
