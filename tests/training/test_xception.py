@@ -15,12 +15,14 @@ pytest.importorskip("keras")
 
 from emotion_cam.classify import Classifier, ModelCard
 from emotion_cam.errors import ModelError, TrainingError
+from emotion_cam.recognize import Recognizer
 from emotion_cam.training import export, imagenet, train
 from emotion_cam.training.datasets import EMOTIONS, load
 from emotion_cam.training.evaluate import evaluate
 from emotion_cam.training.networks import mini_xception, xception
 from emotion_cam.training.teachers import Teachers
 from emotion_cam.training.train import Recipe
+from emotion_cam.types import Image
 
 # After emotion_cam.training, which sets what TensorFlow reads when it starts.
 import h5py  # isort: skip
@@ -226,6 +228,14 @@ def test_camera_evaluation_and_teaching_take_it(model: Path, fer2013: Path) -> N
     small = np.stack(faces.extracted((48, 48), 0.0))[..., None].astype(np.float32)
     taught = Teachers([model], EMOTIONS)(small)
     assert taught == pytest.approx(with_keras.scores, abs=0.05)
+
+
+def test_the_one_that_was_trained_sees_a_smile(portrait: Image) -> None:
+    folder = Path(__file__).parents[2] / "models" / "emotion-xception"
+    card = ModelCard.load(folder).written
+    assert (card["network"], card["parameters"]) == ("xception", 727_973)
+    (face,) = Recognizer([folder])(portrait)
+    assert face.predictions["emotion"].label == "happy"
 
 
 def test_the_exported_map_averages_to_the_logits(model: Path, fer2013: Path) -> None:
