@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.classify import shipped_models
+from emotion_cam.classify import Classifier, shipped_models
 from emotion_cam.errors import ModelError
+from emotion_cam.preprocess import extract_face
 from emotion_cam.recognize import Recognizer
-from emotion_cam.types import Box, Frame, Image
+from emotion_cam.types import Box, Frame, Image, Scores
 
 
 def test_the_portrait_is_a_happy_woman(portrait: Image, face: Box) -> None:
@@ -50,6 +52,44 @@ def test_what_the_network_saw_is_told_with_its_margin(portrait: Image) -> None:
     assert maps["gender"] is not None
     assert maps["emotion"].box == box
     assert maps["gender"].box == box.padded(0.125)
+
+
+FACE = Box(172, 66, 272, 166)
+
+
+def plain_scores(picture: Image, task: str) -> tuple[Scores, Scores]:
+    """What a network says of the face in a picture, and of its mirror image."""
+    classifier = Classifier(shipped_models()[task])
+    face = extract_face(picture, FACE, classifier.card.size, classifier.card.margin)
+    one, other = classifier([face, face[:, ::-1]])
+    return one, other
+
+
+def test_a_picture_and_its_mirror_image_show_the_same(portrait: Image) -> None:
+    (found,) = Recognizer(detector=lambda image: [FACE])(portrait)
+    width = portrait.shape[1]
+    turned = Box(width - FACE.x2, FACE.y1, width - FACE.x1, FACE.y2)
+    (other,) = Recognizer(detector=lambda image: [turned])(np.ascontiguousarray(portrait[:, ::-1]))
+    for task, prediction in found.predictions.items():
+        assert prediction.scores == pytest.approx(np.mean(plain_scores(portrait, task), axis=0), abs=1e-5)
+        assert other.predictions[task].scores == pytest.approx(prediction.scores, abs=1e-3)
+        maps = prediction.class_map, other.predictions[task].class_map
+        assert maps[0] is not None
+        assert maps[1] is not None
+        assert maps[1].values[:, ::-1] == pytest.approx(maps[0].values, abs=0.05)
+        assert maps[0].values.mean(axis=(0, 1)).argmax() == prediction.scores.argmax()
+
+
+def test_a_stream_shows_faces_and_their_mirror_images_by_turns(portrait: Image) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 6))  # of the sharp one it is too sure
+    one, other = plain_scores(blurred, "emotion")
+    assert np.abs(one - other).max() > 0.01
+    smoothed, raw = (Recognizer(detector=lambda _: [FACE]).follow(every=0, smooth=smooth) for smooth in (0.5, 0.0))
+    for expected in (one, (one + other) / 2):
+        assert smoothed(Frame(blurred, 0, 0.0))[0].predictions["emotion"].scores == pytest.approx(expected, abs=1e-5)
+        assert raw(Frame(blurred, 0, 0.0))[0].predictions["emotion"].scores == pytest.approx(
+            (one + other) / 2, abs=1e-5
+        )
 
 
 def test_without_models_there_are_boxes_alone(portrait: Image, face: Box) -> None:

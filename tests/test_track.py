@@ -227,7 +227,8 @@ def test_scores_are_averaged_over_time_whatever_the_frame_rate(portrait: Image) 
         recognize = Recognizer(detector=lambda image: [Box(270, 190, 370, 290)]).follow(every=0, smooth=0.5)
         for index in range(2 * fps):
             before = face_of(recognize, image, index / fps)
-        assert before.predictions["emotion"].scores == pytest.approx(alone.predictions["emotion"].scores, abs=1e-5)
+        # The face and its mirror image take turns, which leaves a ripple.
+        assert before.predictions["emotion"].scores == pytest.approx(alone.predictions["emotion"].scores, abs=0.02)
         for index in range(2 * fps, 2 * fps + fps // 2 + 1):
             after = face_of(recognize, np.asarray(changed), index / fps)
         (target,) = Recognizer(detector=lambda image: [Box(270, 190, 370, 290)])(np.asarray(changed))
@@ -277,8 +278,10 @@ def test_what_speaks_for_a_label_is_averaged_with_the_scores(portrait: Image) ->
     for index in range(30):
         before = face_of(recognize, image, index / FPS)
     mixed = face_of(recognize, changed, 1.0)
-    (after,) = Recognizer(detector=lambda _: [mixed.box])(changed)
-    old, new = emotion_map(before).values, emotion_map(after).values
+    recognizer = Recognizer()
+    (after,) = recognizer.predict(recognizer.classifiers[0], changed, [mixed.box])  # its mirror image was seen before
+    assert after.class_map is not None
+    old, new = emotion_map(before).values, after.class_map.values
     share = 1 - np.exp(-2 / FPS / 0.5)
     assert emotion_map(mixed).values == pytest.approx(share * new + (1 - share) * old, abs=0.01)
     assert np.abs(new - old).max() > 1
@@ -301,7 +304,7 @@ def test_one_persons_scores_do_not_mix_with_anothers(portrait: Image) -> None:
     for index in range(10):
         together = recognize(Frame(image, index, index / FPS))
     for one, other in zip(alone, together, strict=True):
-        assert one.predictions["emotion"].scores == pytest.approx(other.predictions["emotion"].scores, abs=1e-5)
+        assert one.predictions["emotion"].scores == pytest.approx(other.predictions["emotion"].scores, abs=0.05)
 
 
 def test_a_hidden_face_shows_what_it_showed_before(portrait: Image) -> None:

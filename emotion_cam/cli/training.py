@@ -203,10 +203,16 @@ def evaluate(
     framing: Annotated[
         bool, typer.Option("--framing", help="Measure too what is lost when the box is shifted or scaled.")
     ] = False,
+    mirrored: Annotated[
+        bool,
+        typer.Option("--mirrored", help="Average each face's scores with its mirror image's, as recognition does."),
+    ] = False,
     record: Annotated[bool, typer.Option("--card", help="Put the figures into the model's card.")] = False,
 ) -> None:
     """Measure a model on data sets, through the classifier that the camera uses."""
     named = _named(data)
+    if mirrored and record:
+        raise typer.BadParameter("cards tell of the network alone; leave --mirrored or --card away.")
     with errors_told():
         import json
 
@@ -220,7 +226,7 @@ def evaluate(
             total = len(faces) * (1 + framing * len(reframed(faces.box)))
             with progress_bar("pictures/s") as bar:
                 watch = partial(bar.advance, bar.add_task(name, total=total))
-                report = measure(model, faces, runtime=runtime, framing=framing, progress=watch)
+                report = measure(model, faces, runtime=runtime, framing=framing, mirrored=mirrored, progress=watch)
             _print_report(report)
             reports.append(report)
             if record:

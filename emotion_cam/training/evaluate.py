@@ -191,6 +191,7 @@ def evaluate(
     runtime: str | None = None,
     threads: int = 1,
     framing: bool = False,
+    mirrored: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Report:
     """Run the model of a folder over a data set.
@@ -201,6 +202,7 @@ def evaluate(
         runtime: "litert" or "keras"; None takes LiteRT where the folder has it.
         threads: for LiteRT.
         framing: measure too what is left when the box is moved and scaled as in ``reframed``.
+        mirrored: take the mean of every face's scores and its mirror image's, as Recognizer does.
         progress: called with the number of pictures after each batch.
 
     Raises:
@@ -218,7 +220,7 @@ def evaluate(
 
     def report(faces: FaceSet) -> Report:
         truth = faces.targets.argmax(axis=1)
-        scores = _scores(classifier, faces, progress)
+        scores = _scores(classifier, faces, mirrored, progress)
         return Report(faces.name, runtime, card.labels, truth, scores, faces.groups, min_confidence=card.min_confidence)
 
     unmoved = report(faces)
@@ -231,12 +233,16 @@ def evaluate(
     )
 
 
-def _scores(classifier: Classifier, faces: FaceSet, progress: Callable[[int], None]) -> npt.NDArray[np.float32]:
+def _scores(
+    classifier: Classifier, faces: FaceSet, mirrored: bool, progress: Callable[[int], None]
+) -> npt.NDArray[np.float32]:
     extracted = faces.extracted(classifier.card.size, classifier.card.margin)
     scores = []
     for start in range(0, len(extracted), BATCH):
-        scores.append(classifier(extracted[start : start + BATCH]))
-        progress(len(scores[-1]))
+        batch = extracted[start : start + BATCH]
+        sides = [batch, [face[:, ::-1] for face in batch]] if mirrored else [batch]
+        scores.append(np.mean([classifier(faces) for faces in sides], axis=0))
+        progress(len(batch))
     return np.concatenate(scores)
 
 

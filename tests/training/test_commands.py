@@ -46,6 +46,10 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     again = tmp_path / "again.json"
     assert emotion_cam("evaluate", out, "--data", data, "--json", again).exit_code == 0
     assert json.loads(again.read_text()) == [report]
+    assert emotion_cam("evaluate", out, "--data", data, "--mirrored").exit_code == 0
+    refused = emotion_cam("evaluate", out, "--data", data, "--mirrored", "--card")
+    assert refused.exit_code == 2
+    assert "cards tell of the network alone" in refused.stderr
 
     calibrated = emotion_cam("export", out, "--data", data, "--calibrate")
     assert calibrated.exit_code == 0, calibrated.output

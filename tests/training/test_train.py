@@ -319,6 +319,17 @@ def test_framing_is_measured_by_moving_the_box(model: Path, fer2013: Path) -> No
     assert figures.as_dict()["framing"]["worst_loss"] == pytest.approx(0.1)
 
 
+def test_mirror_images_are_measured_too(model: Path, fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "test")
+    turned = replace(faces, images=np.asarray(faces.images)[:, :, ::-1])
+    one, other, both = (
+        evaluate(model, given, mirrored=mirrored).scores
+        for given, mirrored in ((faces, False), (turned, False), (faces, True))
+    )
+    assert np.abs(one - other).max() > 1e-4
+    assert both == pytest.approx((one + other) / 2, abs=1e-5)
+
+
 def test_the_card_tells_groups_and_framing(model: Path, fer2013: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(model, tmp_path / "model"))
     faces = load("fer2013", fer2013, "test")
