@@ -60,10 +60,17 @@ runs/emotion-1: | $(VENV)/.installed-test
 	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --data rafdb=$(DATA)/rafdb --epochs 60 --learning-rate 3e-3 \
 	  --votes 0.7 --weight-decay 1e-3 --balance 0.3 --seed 2 --out runs/emotion-1 $(RESUME)
 
-model-emotion-fer2013: | $(VENV)/.installed-test
-	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --epochs 75 --learning-rate 3e-3 --votes 0.3 \
-	  --weight-decay 1e-3 --seed 1 --out models/emotion-fer2013 $(RESUME)
+model-emotion-fer2013: runs/fer2013-1 runs/xception-2
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --init runs/fer2013-1 --teacher runs/xception-2 \
+	  --teacher runs/fer2013-1 --votes 0.3 --epochs 18 --learning-rate 2e-3 --weight-decay 1e-3 --average 1 \
+	  --augmentation framing --seed 6 --out models/emotion-fer2013 $(RESUME)
+	$(CAM) export models/emotion-fer2013 --calibrate --data fer2013=$(DATA)/fer2013
+	$(CAM) evaluate models/emotion-fer2013 --card --split validation --data fer2013=$(DATA)/fer2013
 	$(CAM) evaluate models/emotion-fer2013 --card --framing $(FER_AND_RAF)
+
+runs/fer2013-1: | $(VENV)/.installed-test
+	$(CAM) train --task emotion --data fer2013=$(DATA)/fer2013 --epochs 75 --learning-rate 3e-3 --votes 0.3 \
+	  --weight-decay 1e-3 --seed 1 --out runs/fer2013-1 $(RESUME)
 
 model-gender: runs/gender-3
 	$(CAM) train --task gender --data fairface=$(DATA)/fairface --init runs/gender-3 --steady --size 64 --margin 0.125 \
@@ -88,12 +95,14 @@ runs/gender-1: | $(VENV)/.installed-test
 XCEPTION = train --task emotion --data fer2013=$(DATA)/fer2013 --network xception --size 71 --width 0.25 \
   --middle-blocks 2 --votes 0.3 --epochs 12 --weight-decay 1e-3
 
-model-emotion-xception: runs/xception
-	$(CAM) $(XCEPTION) --init runs/xception --average 1 --augmentation strong --seed 2 --out models/emotion-xception \
-	  $(RESUME)
+model-emotion-xception: runs/xception-2
+	cp runs/xception-2/* models/emotion-xception
 	$(CAM) export models/emotion-xception --calibrate --data fer2013=$(DATA)/fer2013
 	$(CAM) evaluate models/emotion-xception --card --split validation --data fer2013=$(DATA)/fer2013
 	$(CAM) evaluate models/emotion-xception --card $(FER_AND_RAF)
+
+runs/xception-2: runs/xception
+	$(CAM) $(XCEPTION) --init runs/xception --average 1 --augmentation strong --seed 2 --out runs/xception-2 $(RESUME)
 
 runs/xception: | $(VENV)/.installed-test
 	$(CAM) $(XCEPTION) --seed 1 --out runs/xception $(RESUME)
