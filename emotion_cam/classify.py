@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.errors import MissingExtraError, ModelError
-from emotion_cam.litert import open_interpreter
+from emotion_cam.litert import open_interpreter, silenced_stderr
 from emotion_cam.types import Image, Scores
 
 RUNTIMES = {"litert": "model.tflite", "keras": "model.keras"}
@@ -198,7 +198,8 @@ def load_keras(file: Path) -> Any:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        import keras
+        with silenced_stderr():
+            import keras
     except ImportError:
         raise MissingExtraError("--runtime keras", "train") from None
     try:

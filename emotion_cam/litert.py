@@ -1,4 +1,4 @@
-"""Opens networks with LiteRT."""
+"""Opens networks with LiteRT, and keeps what runs networks from talking."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def open_interpreter(file: Path, threads: int) -> Any:
     """
     from ai_edge_litert.interpreter import Interpreter
 
-    with _silenced_stderr():
+    with silenced_stderr():
         interpreter = Interpreter(str(file), num_threads=threads)
         interpreter.allocate_tensors()
     return interpreter
 
 
 @contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
-    """LiteRT announces its CPU kernels on standard error, from C++ and without a switch to turn it off."""
+def silenced_stderr() -> Iterator[None]:
+    """LiteRT and TensorFlow announce themselves on standard error, from C++ and without a switch to turn it off."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no standard error to keep clean

@@ -47,6 +47,15 @@ def _emphasised(entries: list[str]) -> tuple[tuple[str, str, float], ...]:
     return tuple(groups)
 
 
+def _load_keras() -> None:
+    """Import Keras, and with it TensorFlow, without what that announces of itself."""
+    import emotion_cam.training  # noqa: F401 - first, see there
+    from emotion_cam.litert import silenced_stderr
+
+    with silenced_stderr():
+        import keras  # noqa: F401
+
+
 def _command() -> str:
     """What was typed, as a model's card tells it: a run that was stopped and resumed is the same run."""
     return f"emotion-cam {shlex.join(argument for argument in sys.argv[1:] if argument != '--resume')}"
@@ -126,6 +135,7 @@ def train(
     named = _named(data)
     emphasised = _emphasised(emphasis or [])
     with errors_told():
+        _load_keras()
         from emotion_cam.training.progress import EpochProgress
         from emotion_cam.training.train import Recipe
         from emotion_cam.training.train import train as fit
@@ -184,6 +194,7 @@ def average(
     """Write the mean of models' weights, which went on from the same model, and measure it on validation splits."""
     named = _named(data)
     with errors_told():
+        _load_keras()
         from emotion_cam.training import datasets
         from emotion_cam.training.average import average as mean
 
@@ -309,6 +320,7 @@ def export(
     """Write model.tflite from a folder's model.keras, after a check that both say the same of real faces."""
     named = _named(data)
     with errors_told():
+        _load_keras()
         from emotion_cam.classify import ModelCard
         from emotion_cam.training import datasets
         from emotion_cam.training import export as exporting
@@ -337,6 +349,7 @@ def explain(
 ) -> None:
     """Show what in each face of a photo speaks for its labels: activation map, Grad-CAM, guided backpropagation."""
     with errors_told():
+        _load_keras()
         from emotion_cam.classify import shipped_models
         from emotion_cam.training.explain import explain as write
 

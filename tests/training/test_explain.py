@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -132,6 +134,15 @@ def test_the_command_writes_a_row_for_each_face_and_model(portrait: Image, tmp_p
     picture = cv2.imread(str(out))
     assert picture is not None
     assert picture.shape == (4 * 230 + 30, 1100, 3)
+
+
+def test_nothing_is_heard_of_tensorflow(portrait: Image, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), portrait)
+    command = [sys.executable, "-m", "emotion_cam", "explain", str(photo), "--out", str(tmp_path / "why.png")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("1 picture, 1 face\n")
+    assert run.stderr == ""
 
 
 def test_what_cannot_be_explained_is_told_in_one_line(portrait: Image, emotion_model: Path, tmp_path: Path) -> None:
