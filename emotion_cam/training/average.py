@@ -47,7 +47,7 @@ def average(folders: Sequence[Path], out: Path, sets: Sequence[FaceSet], command
     cards = [ModelCard.load(folder) for folder in folders]
     first = cards[0].written
     for card in cards[1:]:
-        different = [key for key in ALIKE if card.written[key] != first[key]]
+        different = [key for key in ALIKE if card.written.get(key) != first.get(key)]
         if different:
             raise TrainingError(
                 f"{card.folder} has another {different[0]} than {cards[0].folder}; average like models."
@@ -89,7 +89,7 @@ def _copy_histories(folders: Sequence[Path], new: Path) -> None:
 
 
 def _written(cards: Sequence[ModelCard], command: str) -> dict[str, Any]:
-    data = {entry["name"]: entry for card in reversed(cards) for entry in card.written["data"]}
+    data = {entry["name"]: entry for card in reversed(cards) for entry in card.written.get("data", [])}
     kept = {key: cards[0].written[key] for key in ("format", *ALIKE, "steady") if key in cards[0].written}
     network = {key: value for key, value in cards[0].written["training"].items() if key in NETWORK_OPTIONS}
     return {
