@@ -300,6 +300,8 @@ def test_one_persons_scores_do_not_mix_with_anothers(portrait: Image) -> None:
     image[:, 320:] = image[::-1, 320:]
     places = [Box(110, 190, 210, 290), Box(430, 190, 530, 290)]
     alone = Recognizer(detector=lambda _: places)(image)
+    upright, upside_down = (face.predictions["emotion"].scores for face in alone)
+    assert np.abs(upright - upside_down).max() > 0.3  # mixed, they would be told from each one's own
     recognize = Recognizer(detector=lambda _: places).follow(every=0)
     for index in range(10):
         together = recognize(Frame(image, index, index / FPS))
