@@ -27,9 +27,9 @@ from haar import Tally, split, where_faces_are
 from emotion_cam.detect import DETECTORS, open_detector
 from emotion_cam.detect.base import Detector, NetworkDetector
 from emotion_cam.detect.weights import WEIGHTS
-from emotion_cam.recognize import Recognizer
+from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.sources import VideoSource
-from emotion_cam.track import Tracker
+from emotion_cam.recognition.tracker import Tracker
 from emotion_cam.types import Box, Frame, Image
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from emotion_cam.detect import Detector, HaarDetector
 from emotion_cam.sources import VideoSource
-from emotion_cam.track import Tracker
+from emotion_cam.recognition.tracker import Tracker
 from emotion_cam.types import Box, Image
 
 CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]

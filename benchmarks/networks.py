@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import emotion_cam.training  # noqa: F401  sets what TensorFlow reads when it starts
-from emotion_cam.classify import Classifier
+from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.training.export import export
 from emotion_cam.training.networks import NETWORKS
 

@@ -41,7 +41,7 @@ import portrait  # noqa: E402
 
 from emotion_cam import Annotator, Frame, Recognizer, open_sink, open_source  # noqa: E402
 from emotion_cam.detect import HaarDetector  # noqa: E402
-from emotion_cam.track import Tracker  # noqa: E402
+from emotion_cam.recognition.tracker import Tracker  # noqa: E402
 from emotion_cam.types import Image, Result  # noqa: E402
 
 FER = "fer==25.10.3"

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from emotion_cam.annotate import Annotator as Annotator
-    from emotion_cam.classify import Classifier as Classifier
+    from emotion_cam.annotate.draw import Annotator as Annotator
+    from emotion_cam.recognition.classifier import Classifier as Classifier
     from emotion_cam.errors import EmotionCamError as EmotionCamError
     from emotion_cam.loop import run as run
-    from emotion_cam.recognize import Recognizer as Recognizer
+    from emotion_cam.recognition.recognizer import Recognizer as Recognizer
     from emotion_cam.sinks import open_sink as open_sink
     from emotion_cam.sources import open_source as open_source
     from emotion_cam.types import Box as Box
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from emotion_cam.types import Result as Result
 
 _HOMES = {
-    "Annotator": "annotate",
-    "Classifier": "classify",
+    "Annotator": "annotate.draw",
+    "Classifier": "recognition.classifier",
     "EmotionCamError": "errors",
     "run": "loop",
-    "Recognizer": "recognize",
+    "Recognizer": "recognition.recognizer",
     "open_sink": "sinks",
     "open_source": "sources",
     "Box": "types",

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emotion_cam.errors import EmotionCamError, SinkError, SourceError, sentence
-from emotion_cam.job import NAME, Job, Outcome, do, named, open_recognizer, refuse_twice
+from emotion_cam.pipeline import NAME, Job, Outcome, do, named, open_recognizer, refuse_twice
 from emotion_cam.sinks import check_suffix, partial_of, spare
 from emotion_cam.sources import Source, videos_in
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from emotion_cam.classify import shipped_models
+from emotion_cam.recognition.classifier import shipped_models
 from emotion_cam.types import Box, Image
 
 FACE = Box(172, 66, 272, 166)

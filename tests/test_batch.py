@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 from emotion_cam.batch import Running, do_all, is_done, jobs_for
 from emotion_cam.cli import app
 from emotion_cam.errors import EmotionCamError
-from emotion_cam.job import Job
+from emotion_cam.pipeline import Job
 
 
 @pytest.fixture(autouse=True)

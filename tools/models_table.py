@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emotion_cam.classify import ModelCard
+from emotion_cam.recognition.classifier import ModelCard
 
 VARIANTS: dict[str, tuple[Any, str]] = {
     "residual": (True, "no shortcuts"),

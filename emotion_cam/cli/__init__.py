@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from emotion_cam.cli.recognise import cameras, info, recognise, report
+from emotion_cam.cli.run import cameras, info, recognise, report
 from emotion_cam.cli.training import average, evaluate, explain, export, train
 
 app = typer.Typer(

@@ -321,7 +321,7 @@ def export(
     named = _named(data)
     with errors_told():
         _load_keras()
-        from emotion_cam.classify import ModelCard
+        from emotion_cam.recognition.classifier import ModelCard
         from emotion_cam.training import datasets
         from emotion_cam.training import export as exporting
 
@@ -350,8 +350,8 @@ def explain(
     """Show what in each face of a photo speaks for its labels: activation map, Grad-CAM, guided backpropagation."""
     with errors_told():
         _load_keras()
-        from emotion_cam.classify import shipped_models
-        from emotion_cam.training.explain import explain as write
+        from emotion_cam.recognition.classifier import shipped_models
+        from emotion_cam.explain import explain as write
 
         count = write(photo, out, model or list(shipped_models().values()))
         stdout.print(f"1 picture, {count} face" + ("" if count == 1 else "s"))

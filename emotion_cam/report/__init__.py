@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from emotion_cam.errors import MissingExtraError
 from emotion_cam.report.history import History
-from emotion_cam.report.read import read_table
+from emotion_cam.tables import read_table
 
 __all__ = ["FORMATS", "History", "check_extra", "read_table", "render"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emotion_cam.annotate import GREY, PALETTE
+from emotion_cam.annotate.draw import GREY, PALETTE
 from emotion_cam.report.history import Appearance, Clip, History, Indices, Moment, Numbers, Series
 from emotion_cam.types import UNSURE
 

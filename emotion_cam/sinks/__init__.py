@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from emotion_cam.annotate import Annotator
+from emotion_cam.annotate.draw import Annotator
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import FileSink, Sink, partial_of
 from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number

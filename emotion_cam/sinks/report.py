@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotion_cam.annotate import Annotator
+from emotion_cam.annotate.draw import Annotator
 from emotion_cam.report import History, check_extra, render
 from emotion_cam.sinks.base import FileSink
 from emotion_cam.types import Result

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 from imutils.video import FPS
 
-from emotion_cam.annotate import Annotator, draw_corner_text, draw_keys, draw_recording_dot
+from emotion_cam.annotate.draw import Annotator, draw_corner_text, draw_keys, draw_recording_dot
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sinks.pictures import save_picture

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from emotion_cam.classify import ModelCard
+from emotion_cam.recognition.classifier import ModelCard
 from emotion_cam.errors import ModelError, TrainingError
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.folder import finish, origin

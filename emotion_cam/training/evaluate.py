@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from emotion_cam.classify import RUNTIMES, Classifier
+from emotion_cam.recognition.classifier import RUNTIMES, Classifier
 from emotion_cam.errors import DatasetError
 from emotion_cam.training.calibration import Bin, expected_calibration_error, reliability
 from emotion_cam.training.datasets import FaceSet

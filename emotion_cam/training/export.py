@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from emotion_cam.classify import Classifier, ModelCard
+from emotion_cam.recognition.classifier import Classifier, ModelCard
 from emotion_cam.errors import MissingExtraError, ModelError
 from emotion_cam.training.calibration import at_temperature, best_temperature, threshold
 from emotion_cam.training.card import record_temperature

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from emotion_cam.classify import ModelCard
+from emotion_cam.recognition.classifier import ModelCard
 from emotion_cam.training import card
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.evaluate import evaluate

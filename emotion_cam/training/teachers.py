@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from emotion_cam.classify import ModelCard
+from emotion_cam.recognition.classifier import ModelCard
 from emotion_cam.errors import ModelError, TrainingError
 from emotion_cam.types import Scores
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from emotion_cam.classify import ModelCard
+from emotion_cam.recognition.classifier import ModelCard
 from emotion_cam.errors import TrainingError
 from emotion_cam.training import plots
 from emotion_cam.training.batches import AUGMENTATIONS, Batches

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_cam.classify import Classifier, ModelCard, shipped_models
+from emotion_cam.recognition.classifier import Classifier, ModelCard, shipped_models
 from emotion_cam.errors import ModelError, TrainingError
 from emotion_cam.training.average import average
 from emotion_cam.training.datasets import FaceSet, load

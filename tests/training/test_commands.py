@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from emotion_cam.classify import shipped_models
+from emotion_cam.recognition.classifier import shipped_models
 from emotion_cam.cli import app
 from emotion_cam.training.export import export
 from emotion_cam.training.networks import mini_xception

@@ -42,7 +42,7 @@ def test_mini_xception_has_the_published_shapes() -> None:
 def test_the_shipped_weights_fit_the_default_network_layer_by_layer() -> None:
     import keras
 
-    from emotion_cam.classify import ModelCard, shipped_models
+    from emotion_cam.recognition.classifier import ModelCard, shipped_models
 
     for folder in shipped_models().values():
         card = ModelCard.load(folder)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from emotion_cam.classify import Classifier, ModelCard, shipped_models
+from emotion_cam.recognition.classifier import Classifier, ModelCard, shipped_models
 from emotion_cam.errors import DatasetError, ModelError, TrainingError
 from emotion_cam.training import card
 from emotion_cam.training.datasets import EMOTIONS, GENDERS, load

@@ -13,9 +13,9 @@ import pytest
 
 pytest.importorskip("keras")
 
-from emotion_cam.classify import Classifier, ModelCard
+from emotion_cam.recognition.classifier import Classifier, ModelCard
 from emotion_cam.errors import ModelError, TrainingError
-from emotion_cam.recognize import Recognizer
+from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.training import export, imagenet, train
 from emotion_cam.training.datasets import EMOTIONS, load
 from emotion_cam.training.evaluate import evaluate

@@ -15,12 +15,12 @@ from typing import Any
 
 import cv2
 
-from emotion_cam.annotate import Annotator
-from emotion_cam.classify import ModelCard, shipped_models
+from emotion_cam.annotate.draw import Annotator
+from emotion_cam.recognition.classifier import ModelCard, shipped_models
 from emotion_cam.detect import open_detector
 from emotion_cam.errors import ModelError, SinkError
 from emotion_cam.loop import run
-from emotion_cam.recognize import Recognizer
+from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.sinks import Sink, VirtualCameraSink, WindowSink, open_sink
 from emotion_cam.sources import Source, open_source
 from emotion_cam.types import Face, Result

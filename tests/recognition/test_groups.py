@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotion_cam.errors import GroupError
-from emotion_cam.groups import groupings
+from emotion_cam.recognition.groups import groupings
 from emotion_cam.types import Box, ClassMap, Prediction
 
 EMOTION, GENDER = ("angry", "happy", "sad", "surprise", "neutral"), ("man", "woman")

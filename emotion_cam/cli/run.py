@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from emotion_cam.batch import Running
-    from emotion_cam.job import Job, Outcome
+    from emotion_cam.pipeline import Job, Outcome
     from emotion_cam.sources import Source
 
 
@@ -294,7 +294,7 @@ def recognise(
         raise typer.BadParameter("several videos go into files alone, as with --out FOLDER.", ctx=context)
     groups = _groups(group or [])
     with errors_told():
-        from emotion_cam.job import Job, Outcome, do, named
+        from emotion_cam.pipeline import Job, Outcome, do, named
         from emotion_cam.sinks import STDOUT
 
         job = Job(
@@ -532,7 +532,7 @@ def info(
         import platform
         from importlib.metadata import version
 
-        from emotion_cam.classify import ModelCard, shipped_models
+        from emotion_cam.recognition.classifier import ModelCard, shipped_models
 
         packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "opencv-python", "ai-edge-litert", "av"))
         stdout.print(f"emotion-cam {__version__}, Python {platform.python_version()}, {packages}")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_cam.classify import Classifier, shipped_models
+from emotion_cam.recognition.classifier import Classifier, shipped_models
 from emotion_cam.detect import Detector, HaarDetector
 from emotion_cam.errors import ModelError
-from emotion_cam.groups import groupings
+from emotion_cam.recognition.groups import groupings
 from emotion_cam.preprocess import extract_face
-from emotion_cam.track import MEMORY, Tracked, Tracker
+from emotion_cam.recognition.tracker import MEMORY, Tracked, Tracker
 from emotion_cam.types import Box, ClassMap, Face, Frame, Image, Prediction
 
 

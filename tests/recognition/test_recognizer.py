@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.classify import Classifier, shipped_models
+from emotion_cam.recognition.classifier import Classifier, shipped_models
 from emotion_cam.errors import ModelError
 from emotion_cam.preprocess import extract_face
-from emotion_cam.recognize import Recognizer
+from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.types import Box, Frame, Image, Scores
 
 

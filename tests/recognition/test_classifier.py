@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_cam.classify import Classifier, ModelCard, shipped_models
+from emotion_cam.recognition.classifier import Classifier, ModelCard, shipped_models
 from emotion_cam.errors import ModelError
 from emotion_cam.preprocess import extract_face
 from emotion_cam.types import Box, Image

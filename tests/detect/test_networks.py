@@ -17,14 +17,14 @@ import pooch
 import pytest
 from typer.testing import CliRunner
 
-from emotion_cam.classify import shipped_models
+from emotion_cam.recognition.classifier import shipped_models
 from emotion_cam.cli import app
 from emotion_cam.detect import HaarDetector, StreamDetector, open_detector
 from emotion_cam.detect.base import Floats, Framing, NetworkDetector
 from emotion_cam.detect.blazeface import anchors, blended, decoded
 from emotion_cam.detect.weights import WEIGHTS, Weights, fetched
 from emotion_cam.errors import DetectorError, MissingExtraError
-from emotion_cam.track import Tracker
+from emotion_cam.recognition.tracker import Tracker
 from emotion_cam.types import Box, Image
 
 FPS = 30

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emotion_cam.detect import HaarDetector, same_face
-from emotion_cam.recognize import Follower, Recognizer
-from emotion_cam.track import HOLD, LOOK, MEMORY, Tracker
+from emotion_cam.recognition.recognizer import Follower, Recognizer
+from emotion_cam.recognition.tracker import HOLD, LOOK, MEMORY, Tracker
 from emotion_cam.types import Box, ClassMap, Face, Frame, Image
 
 FPS = 30

@@ -15,10 +15,10 @@ pytest.importorskip("keras")
 
 from typer.testing import CliRunner, Result
 
-from emotion_cam.classify import Classifier, shipped_models
+from emotion_cam.recognition.classifier import Classifier, shipped_models
 from emotion_cam.cli import app
 from emotion_cam.errors import ModelError
-from emotion_cam.training.explain import (
+from emotion_cam.explain import (
     Explainer,
     Explanation,
     drawn,

@@ -19,7 +19,7 @@ from emotion_cam.types import Image, Scores
 RUNTIMES = {"litert": "model.tflite", "keras": "model.keras"}
 """The ways to run a network, and the file of the model folder that each one needs."""
 
-_PLACES = (Path(__file__).parent / "models", Path(__file__).parent.parent / "models")
+_PLACES = (Path(__file__).parent.parent / "models", Path(__file__).parent.parent.parent / "models")
 """Where the shipped models lie: inside an installed package, or beside it in a checkout."""
 
 Maps: TypeAlias = npt.NDArray[np.float32]

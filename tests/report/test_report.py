@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.annotate import PALETTE, Annotator
+from emotion_cam.annotate.draw import PALETTE, Annotator
 from emotion_cam.errors import MissingExtraError, SourceError
 from emotion_cam.report import History, read_table, render
 from emotion_cam.report.digest import Chapter, clock, digest

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from emotion_cam.annotate import draw_activation
-from emotion_cam.classify import ModelCard, load_keras
+from emotion_cam.annotate.draw import draw_activation
+from emotion_cam.recognition.classifier import ModelCard, load_keras
 from emotion_cam.detect import HaarDetector
 from emotion_cam.errors import MissingExtraError, ModelError, SinkError, SourceError
 from emotion_cam.preprocess import extract_face

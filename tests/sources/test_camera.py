@@ -21,7 +21,7 @@ from emotion_cam.sources import CameraInfo, CameraSource, find_camera, list_came
 from emotion_cam.sources import camera as camera_module
 from emotion_cam.sources import devices as devices_module
 from emotion_cam.types import Image
-from tests.test_sources import HEIGHT, WIDTH, picture
+from tests.sources.test_files import HEIGHT, WIDTH, picture
 
 
 class FakeCapture:

@@ -30,7 +30,7 @@ from emotion_cam.sinks import (
 )
 from emotion_cam.sources import ImageSource, Source, VideoSource
 from emotion_cam.types import Box, Face, Frame, Image, Prediction, Result
-from tests.test_sources import picture, write_video
+from tests.sources.test_files import picture, write_video
 
 
 def result(

@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.annotate import Annotator
+from emotion_cam.annotate.draw import Annotator
 from emotion_cam.errors import SinkError
-from emotion_cam.job import TASK_KEYS, Job, Outcome, do
+from emotion_cam.pipeline import TASK_KEYS, Job, Outcome, do
 from emotion_cam.sinks import VideoSink, WindowSink
 from emotion_cam.sinks import window as window_module
 from emotion_cam.types import Box, ClassMap, Face, Image, Result
-from tests.test_sinks import prediction, read, result
-from tests.test_sources import picture
+from tests.sinks.test_files import prediction, read, result
+from tests.sources.test_files import picture
 
 
 class FakeWindow:
@@ -334,7 +334,7 @@ def test_a_task_that_is_not_told_has_no_key(
 
 
 def test_the_readme_lists_the_same_keys(window: FakeWindow) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     with WindowSink(Annotator(), mirror=False, tasks=TASK_KEYS) as sink:
         keys = {"space" if key == " " else key for key in sink.keys}
     assert set(re.findall(r"\*\*(\w+)\*\*", readme[readme.index("In the window") :].split("\n\n")[0])) == {*keys, "Esc"}
@@ -480,7 +480,7 @@ the one that writes to a window which is gone."""
 SHOW = """
 import itertools
 import numpy as np
-from emotion_cam.annotate import Annotator
+from emotion_cam.annotate.draw import Annotator
 from emotion_cam.sinks import WindowSink
 from emotion_cam.types import Frame, Result
 image = np.full((240, 320, 3), 90, np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotion_cam.annotate import (
+from emotion_cam.annotate.draw import (
     BARS_OPACITY,
     PALETTE,
     Annotator,

@@ -17,8 +17,8 @@ from emotion_cam.errors import MissingExtraError, SinkError
 from emotion_cam.sinks import VideoSink, VirtualCameraSink
 from emotion_cam.sources import ImageSource, Source, VideoSource
 from emotion_cam.types import Frame, Image
-from tests.test_sinks import copy, result
-from tests.test_sources import picture, write_video
+from tests.sinks.test_files import copy, result
+from tests.sources.test_files import picture, write_video
 
 
 class FakeCamera:

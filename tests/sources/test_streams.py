@@ -11,8 +11,8 @@ import pytest
 from emotion_cam.errors import SourceError
 from emotion_cam.sources import open_source
 from emotion_cam.types import Frame
-from tests.streaming import stream
-from tests.test_sources import HEIGHT, WIDTH, picture
+from tests.sources.streaming import stream
+from tests.sources.test_files import HEIGHT, WIDTH, picture
 
 ADDRESSES = ["http://127.0.0.1:{}/mjpeg", "http://127.0.0.1:{}/ts", "rtsp://127.0.0.1:{}/live"]
 
