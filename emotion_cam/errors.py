@@ -1,27 +1,30 @@
-"""What can go wrong, each told in one sentence that names the thing and the way out.
+"""Every error that this package raises on purpose.
 
 EmotionCamError
 ├── SourceError    a camera, video, stream, picture or table cannot be opened or read
 ├── SinkError      an output cannot be opened or written
-├── DetectorError  there is no such detector, or it lacks something
+├── DetectorError  a detector does not exist or lacks its model file
 ├── ModelError     a model folder is missing, incomplete or inconsistent
-├── GroupError     labels are grouped in a way that does not fit the models
+├── GroupError     label groups do not fit the models
 ├── DatasetError   a data set is missing or not in its official layout
-├── TrainingError  a training run cannot start, go on or be resumed
+├── TrainingError  a training run cannot start, continue or be resumed
 └── MissingExtraError  an optional part of the installation is needed
 
-The command line prints the message and exits with 1; nothing else in the package prints or exits.
+Each message is one sentence that names the thing and the way out. Parameters stand in backticks, as in `min_face`; the
+command line shows them as options. A wrong argument raises ValueError or TypeError, in the same style.
 """
+
+from __future__ import annotations
 
 
 class EmotionCamError(Exception):
-    """The parent of every error that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
-def sentence(error: EmotionCamError | OSError) -> str:
-    """What an error says to people."""
+def message_of(error: BaseException) -> str:
+    """The message of an error for people; an OSError names its file and the system's reason."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}."
+        return f"{error.filename}: {error.strerror}." if error.filename is not None else f"{error.strerror}."
     return str(error)
 
 
@@ -34,7 +37,7 @@ class SinkError(EmotionCamError):
 
 
 class DetectorError(EmotionCamError):
-    """There is no such detector, or it lacks something."""
+    """A detector does not exist or lacks its model file."""
 
 
 class ModelError(EmotionCamError):
@@ -42,7 +45,7 @@ class ModelError(EmotionCamError):
 
 
 class GroupError(EmotionCamError):
-    """Labels are grouped in a way that does not fit the models."""
+    """Label groups do not fit the models."""
 
 
 class DatasetError(EmotionCamError):
@@ -50,11 +53,20 @@ class DatasetError(EmotionCamError):
 
 
 class TrainingError(EmotionCamError):
-    """A training run cannot start, go on or be resumed."""
+    """A training run cannot start, continue or be resumed."""
 
 
 class MissingExtraError(EmotionCamError):
-    """An optional part of the installation is needed."""
+    """An optional part of the installation is needed.
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra “{extra}”: pip install 'emotion-cam[{extra}]'")
+    Args:
+        feature: what needs it, as the message begins.
+        extra: its name, as in ``pip install 'emotion-cam[extra]'``.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(feature, extra)  # both, or it could not be sent to another process
+        self.feature, self.extra = feature, extra
+
+    def __str__(self) -> str:
+        return f"{self.feature} needs the extra “{self.extra}”: pip install 'emotion-cam[{self.extra}]'"

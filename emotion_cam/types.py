@@ -1,20 +1,19 @@
-"""The nouns of the program: frozen, and made of numpy only.
+"""The data that every part of the program shares: frozen, and made of numpy only.
 
-No type says emotion or gender: a task is a name, and a third one needs no code.
+No type knows a task by name: a task is a text, and a third one needs no code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Image: TypeAlias = npt.NDArray[np.uint8]
-"""A picture, uint8: (height, width, 3) in BGR order, or (height, width) where a function says grey."""
+"""A picture, uint8: (height, width, 3) in BGR order, or (height, width) where a function says gray."""
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 """Softmax scores, float32, shape (classes,) or (faces, classes), each row in [0, 1] and summing to 1."""
@@ -22,12 +21,23 @@ Scores: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels; the right and bottom edges lie outside. It may reach over the edge of the picture."""
+    """A rectangle in pixels; x2 and y2 lie just outside of it. It may extend beyond the edge of the picture.
+
+    >>> Box(10, 20, 40, 60).xyxy
+    (10, 20, 40, 60)
+    >>> Box(10, 20, 40, 60).padded(0.5)
+    Box(x1=-5, y1=0, x2=55, y2=80)
+    """
 
     x1: int
     y1: int
     x2: int
     y2: int
+
+    @property
+    def xyxy(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom, as most libraries of this field take a box."""
+        return self.x1, self.y1, self.x2, self.y2
 
     @property
     def width(self) -> int:
@@ -42,7 +52,9 @@ class Box:
         return max(0, self.width) * max(0, self.height)
 
     def padded(self, margin: float) -> Box:
-        """This box with ``margin`` times its width added left and right, and of its height above and below."""
+        """This box with ``margin`` times its width added left and right, and ``margin`` times its height added above
+        and below; a negative margin cuts.
+        """
         dx, dy = round(self.width * margin), round(self.height * margin)
         return Box(self.x1 - dx, self.y1 - dy, self.x2 + dx, self.y2 + dy)
 
@@ -56,17 +68,16 @@ class Box:
         )
 
     def moved(self, right: int, down: int) -> Box:
-        """This box moved by so many pixels."""
+        """This box moved by a number of pixels."""
         return Box(self.x1 + right, self.y1 + down, self.x2 + right, self.y2 + down)
 
     def towards(self, other: Box, share: float) -> Box:
-        """The box that lies between this one (share 0) and another (share 1)."""
-        a, b = (self.x1, self.y1, self.x2, self.y2), (other.x1, other.y1, other.x2, other.y2)
-        x1, y1, x2, y2 = (round(start + share * (end - start)) for start, end in zip(a, b, strict=True))
-        return Box(x1, y1, x2, y2)
+        """The box between this one (share 0) and another (share 1)."""
+        pairs = zip(self.xyxy, other.xyxy, strict=True)
+        return Box(*(round(start + share * (end - start)) for start, end in pairs))
 
     def mirrored(self, picture_width: int) -> Box:
-        """Where this box lies after its picture was flipped left to right."""
+        """This box after its picture was flipped left to right."""
         return Box(picture_width - self.x2, self.y1, picture_width - self.x1, self.y2)
 
     def iou(self, other: Box) -> float:
@@ -84,8 +95,8 @@ class Frame:
     Attributes:
         image: uint8, (height, width, 3), BGR.
         index: the number of the frame in its source, from 0; a live source that drops frames leaves gaps.
-        time: seconds from the start of the source, by the source's own clock.
-        source: what it came from, for people: the name of the file, "camera 0", or the stream's address.
+        time: seconds since the start of the source, by the source's own clock.
+        source: the name of its source for people: the file's name, "camera 0", or the stream's address.
     """
 
     image: Image
@@ -100,36 +111,36 @@ class Frame:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """A network's class activation map: how much each part of what it saw of a face speaks for each class.
+    """A network's class activation map: how strongly each region of a face supports each label.
 
-    Zhou et al., "Learning Deep Features for Discriminative Localization", 2016, section 2.
+    Source: Zhou et al., "Learning Deep Features for Discriminative Localization", 2016, section 2.
 
     Attributes:
-        values: float32, (rows, columns, classes): the feature maps whose means are the classes' logits.
-        box: what they cover: the face with the model's margin, in pixels; it may reach over the edge of the picture.
+        values: float32, (rows, columns, labels): the feature maps; the mean of each one is its label's logit.
+        box: the area they cover: the face with the model's margin, in pixels; it may extend beyond the picture.
     """
 
     values: npt.NDArray[np.float32]
     box: Box
 
     def mirrored(self, picture_width: int) -> ClassMap:
-        """The map of the picture flipped left to right."""
+        """The map after its picture was flipped left to right."""
         return ClassMap(self.values[:, ::-1], self.box.mirrored(picture_width))
 
 
 UNSURE = "unsure"
-"""The label of a prediction whose most likely class is too unlikely."""
+"""The label of a prediction whose highest score is too low."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one network says of one face.
+    """The scores that one network gives one face.
 
     Attributes:
-        labels: its classes.
-        scores: the softmax score of each.
-        min_confidence: below which score the network is taken to be unsure, in [0, 1].
-        class_map: what in the face speaks for each class; None if the network does not tell.
+        labels: the labels that it can have.
+        scores: the softmax score of each label.
+        min_confidence: the score below which the prediction counts as unsure, in [0, 1].
+        class_map: the regions of the face that support each label; None if the network has no such map.
     """
 
     labels: tuple[str, ...]
@@ -139,21 +150,21 @@ class Prediction:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the most likely class is likely enough."""
+        """Whether the highest score reaches ``min_confidence``."""
         return self.score >= self.min_confidence
 
     @property
     def label(self) -> str:
-        """The most likely class, or UNSURE."""
+        """The label with the highest score, or UNSURE."""
         return self.labels[int(np.argmax(self.scores))] if self.is_sure else UNSURE
 
     @property
     def score(self) -> float:
-        """The softmax score of the most likely class, in [0, 1]."""
+        """The highest softmax score, in [0, 1]."""
         return float(np.max(self.scores))
 
     def mixed(self, other: Prediction, share: float) -> Prediction:
-        """What lies between this one (share 1) and another of the same network (share 0), at this one's place."""
+        """The weighted mean of this prediction (share 1) and another of the same network (share 0), at this one's place."""
         class_map = self.class_map
         if class_map is not None and other.class_map is not None:
             values = share * class_map.values + (1 - share) * other.class_map.values
@@ -162,8 +173,21 @@ class Prediction:
 
     @property
     def activation(self) -> npt.NDArray[np.float32] | None:
-        """What in the face speaks for the most likely class, float32, (rows, columns); see ``ClassMap``."""
+        """The class map of the label with the highest score, float32, (rows, columns); see ``ClassMap``."""
         return None if self.class_map is None else self.class_map.values[..., int(np.argmax(self.scores))]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The label, its score, and the score of every label, rounded to six places.
+
+        >>> Prediction(("happy", "sad"), np.array([0.75, 0.25], np.float32)).as_dict()
+        {'label': 'happy', 'score': 0.75, 'scores': {'happy': 0.75, 'sad': 0.25}}
+        """
+        scores = (round(float(score), 6) for score in self.scores)
+        return {
+            "label": self.label,
+            "score": round(self.score, 6),
+            "scores": dict(zip(self.labels, scores, strict=True)),
+        }
 
 
 @dataclass(frozen=True)
@@ -171,9 +195,9 @@ class Face:
     """A face in a frame.
 
     Attributes:
-        box: where it is, as the detector says; inside the picture.
-        predictions: by task ("emotion", "gender", …), in the order in which the models were given.
-        track: the face's number for as long as it stays in view; None on single pictures.
+        box: where the detector found it, cut at the edge of the picture.
+        predictions: by task ("emotion", "gender", …), in the order of the models.
+        track: the face's number as long as it stays in view; None for single pictures.
     """
 
     box: Box
@@ -181,32 +205,21 @@ class Face:
     track: int | None = None
 
     def mirrored(self, picture_width: int) -> Face:
-        """The same face after its picture was flipped left to right."""
+        """The face after its picture was flipped left to right."""
         predictions = {
             task: replace(prediction, class_map=prediction.class_map and prediction.class_map.mirrored(picture_width))
             for task, prediction in self.predictions.items()
         }
         return replace(self, box=self.box.mirrored(picture_width), predictions=predictions)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The face as numbers, texts, lists and dictionaries.
 
-Annotate: TypeAlias = Callable[[Image, Sequence[Face]], Image]
-"""Draws faces into a copy of a BGR picture."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """A frame with its faces, and on demand the picture with the faces drawn in."""
-
-    frame: Frame
-    faces: tuple[Face, ...]
-    annotate: Annotate
-
-    @cached_property
-    def annotated(self) -> Image:
-        """The frame's picture with the faces drawn in, uint8 BGR; drawn once, and only if something asks for it."""
-        return self.annotate(self.frame.image, self.faces)
-
-    def mirrored(self) -> Result:
-        """The same as seen in a mirror; what is drawn stays legible, for it is drawn after the flip."""
-        width = self.frame.image.shape[1]
-        return Result(self.frame.mirrored(), tuple(face.mirrored(width) for face in self.faces), self.annotate)
+        >>> Face(Box(10, 20, 40, 60), track=1).as_dict()
+        {'track': 1, 'box': [10, 20, 40, 60], 'predictions': {}}
+        """
+        return {
+            "track": self.track,
+            "box": list(self.box.xyxy),
+            "predictions": {task: prediction.as_dict() for task, prediction in self.predictions.items()},
+        }
