@@ -1,0 +1,10 @@
+"""Drawing: boxes, labels, softmax bars, blurred faces and class activation maps.
+
+``annotate`` in ``draw`` draws faces into a copy of a picture, as a ``View`` asks for.
+"""
+
+from __future__ import annotations
+
+from emotion_cam.annotate.view import View
+
+__all__ = ["View"]

@@ -1,0 +1,50 @@
+"""Class activation maps as a color overlay."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from emotion_cam.annotate.regions import region
+from emotion_cam.types import Box, Image
+
+OPACITY = 0.6
+"""The opacity of the strongest region; the face stays recognizable."""
+
+
+def draw_activation(image: Image, activation: npt.NDArray[np.float32], box: Box) -> None:
+    """Draw a class activation map over the area it covers, in place: the stronger a region, the more opaque.
+
+    Regions with negative activation stay unchanged. The color map is matplotlib's viridis, whose lightness increases
+    evenly and which does not contrast red with green.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+        activation: float32, (rows, columns), in logits; the maximum gets full color if it is above 1.
+        box: the area that the map covers; it may extend beyond the picture.
+    """
+    visible = box.clipped(image.shape[1], image.shape[0])
+    if not visible.area:
+        return
+    smooth = cv2.resize(activation, (box.width, box.height), interpolation=cv2.INTER_CUBIC)
+    part = region(smooth, visible.moved(-box.x1, -box.y1))
+    strength = np.clip(part * (255 / max(1.0, float(activation.max()))), 0, 255).astype(np.uint8)
+    kept, added = (cv2.applyColorMap(strength, table) for table in _color_tables())
+    area = region(image, visible)
+    area[:] = cv2.add(cv2.multiply(area, kept, scale=1 / 255), added)
+
+
+@cache
+def _color_tables() -> tuple[Image, Image]:
+    """For each strength in [0, 255]: the share of a pixel that is kept, in [0, 255], and the color added to it.
+
+    Returns:
+        Two tables, uint8, (256, 1, 3), BGR.
+    """
+    strength = np.arange(256, dtype=np.uint8)[:, None]
+    opacity = OPACITY * strength[..., None].repeat(3, axis=2) / 255
+    colors = cv2.applyColorMap(strength, cv2.COLORMAP_VIRIDIS)
+    return (255 * (1 - opacity)).astype(np.uint8), (colors * opacity).astype(np.uint8)
