@@ -1,10 +1,10 @@
-"""What every source has in common: Source, and what is found out of files and folders before they are opened."""
+"""The interface of every source, and what files and folders need before they are opened."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,13 @@ class Source(ABC):
     """Gives frames: iterate over it, once. A context manager; ``close`` may be called at any time, and twice.
 
     Attributes:
-        name: what it is, for people: the name of the file or folder, "camera 0", or the stream's address.
-        live: whether frames come by themselves, and are dropped while nobody takes them.
-        size: (width, height) in pixels as delivered, after any rotation; None if that is not known beforehand.
+        name: for people: the name of the file or folder, "camera 0", or the address of the stream.
+        live: whether frames arrive in real time, and are dropped while nobody takes them.
+        size: (width, height) of the frames in pixels, after any rotation; None if unknown before they are read.
         fps: nominal frames per second; None if unknown.
-        frame_count: the best estimate of how many frames there are; None if unknown.
+        frame_count: the best estimate of the number of frames; None if unknown.
         paths: the files that are read, so that no output overwrites them.
         ended: whether every frame has been given.
-        while_waiting: is called some times a second while a live source has no frame, in the thread that iterates.
     """
 
     name: str
@@ -36,14 +35,17 @@ class Source(ABC):
     frame_count: int | None = None
     paths: tuple[Path, ...] = ()
     ended = False
-    while_waiting: Callable[[], None] = staticmethod(lambda: None)
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """The frames in order. Raises SourceError where the source fails, after the frames before that."""
 
+    def poll(self) -> Iterator[Frame | None]:
+        """The frames as in iteration; a live source gives None at least every 0.1 seconds while it has no frame."""
+        yield from self
+
     def close(self) -> None:  # noqa: B027 - not every source holds something
-        """Let go of the camera or file."""
+        """Release the camera or file."""
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +55,7 @@ class Source(ABC):
 
 
 def check_readable(path: Path) -> None:
-    """Raise SourceError, with the reason, if a file is not there, is empty, or may not be read."""
+    """Raise SourceError, with the reason, if a file does not exist, is empty, or cannot be read."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -64,22 +66,27 @@ def check_readable(path: Path) -> None:
         raise SourceError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def files_in(folder: Path, suffixes: tuple[str, ...], what: str) -> tuple[Path, ...]:
-    """The files of a folder that have one of these suffixes, in natural order (2 before 10); none that is hidden.
+def files_in(folder: Path, suffixes: tuple[str, ...], kind: str) -> tuple[Path, ...]:
+    """The files of a folder that have one of these suffixes, in natural order (2 before 10), without hidden files.
+
+    Args:
+        folder: the folder; its subfolders are not searched.
+        suffixes: in lower case, with the dot.
+        kind: what the files are called in the error message, in the plural.
 
     Raises:
-        SourceError: the folder cannot be read, or holds none of ``what`` these are.
+        SourceError: the folder cannot be read, or holds no such file.
     """
     try:
         paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != "."]
     except OSError as error:
         raise SourceError(f"The folder {folder} cannot be read: {error.strerror}.") from error
     if not paths:
-        raise SourceError(f"The folder {folder} holds no {what} ({' '.join(suffixes)}).")
-    return tuple(sorted(paths, key=_natural))
+        raise SourceError(f"The folder {folder} holds no {kind} ({' '.join(suffixes)}).")
+    return tuple(sorted(paths, key=_natural_key))
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names by their value."""
+def _natural_key(path: Path) -> list[tuple[int, str]]:
+    """A key that sorts the numbers in names by their value."""
     parts = re.split(r"(\d+)", path.name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,30 +17,33 @@ import numpy as np
 
 from emotion_cam.errors import SourceError
 from emotion_cam.sources.base import Source
-from emotion_cam.sources.devices import camera_backend, find_camera, why_closed
+from emotion_cam.sources.devices import camera_backend, find_camera, why_not_opened
 from emotion_cam.types import Frame
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
-_PATIENCE = 10_000  # milliseconds that a stream may take to answer, or to send the next picture
-_FAREWELL = 2.0  # seconds that a reader has to end; one that hangs in a dead camera ends with the program
-_FIRST_PAUSE, _LAST_PAUSE = 0.5, 5.0  # seconds between attempts to take up again what was lost: ever longer
+log = logging.getLogger(__name__)
+
+_POLL_INTERVAL = 0.1  # seconds
+_STREAM_TIMEOUT = 10_000  # milliseconds in which a stream must answer, or send the next frame
+_CLOSE_TIMEOUT = 2.0  # seconds in which the reader must end; one that hangs in a dead camera ends with the program
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between attempts to reconnect, which double each time
 
 
 class CameraSource(Source):
-    """A camera, by its number, name or path, or a stream, by its address (http, https, rtsp, …): the newest frame wins.
+    """A camera, by its number, name or path, or a stream, by its address (http, https, rtsp, …).
 
-    One thread reads on and keeps the newest frame only, so a slow consumer drops frames and never lags.
-    ``Frame.index`` counts the frames that were read, so it has gaps where some were dropped; ``Frame.time`` is
-    seconds since the first frame, also after an interruption, whose length it shows.
+    A thread reads all the time and keeps the newest frame only, so a slow consumer drops frames and never lags.
+    ``Frame.index`` counts the frames that were read, so dropped frames leave gaps. ``Frame.time`` is in seconds since
+    the first frame; an interruption leaves a gap of its length. A camera that uses another size or rate than the
+    requested one, and every interruption, is logged.
 
     Args:
         camera: what ``find_camera`` takes, or an address with ://.
-        size: (width, height) in pixels to ask the camera for; it takes the nearest that it can, and ``tell`` is told.
-        fps: frames per second to ask the camera for, likewise.
-        reconnect: for how many seconds to try again when no more pictures come; 0: not at all; inf: for ever.
-        tell: is told of what people should know at once, in a sentence; also from the thread that reads.
+        size: (width, height) in pixels to ask the camera for; it uses the nearest one that it has.
+        fps: frames per second to ask the camera for; it uses the nearest rate that it has.
+        reconnect: how many seconds to retry when no more frames arrive; 0 does not retry, inf never gives up.
 
     Raises:
         SourceError: there is no such camera or stream, it sends nothing, or a stream is asked for a size or rate; while
@@ -56,25 +60,23 @@ class CameraSource(Source):
         size: tuple[int, int] | None = None,
         fps: float | None = None,
         reconnect: float = 0.0,
-        tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         if not reconnect >= 0:
-            raise ValueError(f"reconnect is a time in seconds, at least 0, not {reconnect}")
+            raise ValueError(f"`reconnect` must be at least 0 seconds, not {reconnect:g}.")
         self._address = str(camera) if "://" in str(camera) else None
         self._camera = camera
-        self._wanted = size, fps
+        self._requested = size, fps
         self._reconnect = reconnect
-        self._tell = tell
-        # A password must not end up in tables and messages.
+        # Without the password, which must not end up in tables and messages.
         self.name = re.sub(r"://[^/@]*@", "://", self._address or f"camera {find_camera(camera)}")
         if self._address and (size or fps):
-            raise SourceError(f"{self.name} is a stream, which cannot be asked for --size or --fps: leave them away.")
-        self._capture, image = self._open()  # so that trouble is told now, not after the models have been loaded
+            raise SourceError(f"{self.name} is a stream, which takes neither `size` nor `fps`: leave them out.")
+        self._capture, image = self._open()  # now, so that errors come before the models are loaded
         self._start = time.monotonic()
         self.size = image.shape[1], image.shape[0]
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if 0 < rate < 1000 else None  # a driver that does not know says 0, -1 or 90000
-        self._tell_difference()
+        self.fps = rate if 0 < rate < 1000 else None  # drivers that do not know the rate say 0, -1 or 90000
+        self._log_difference()
 
         self._newest: Frame | None = self._frame(image, 0)
         self._error: Exception | None = None
@@ -84,64 +86,66 @@ class CameraSource(Source):
         self._reader.start()
 
     def __iter__(self) -> Iterator[Frame]:
+        return (frame for frame in self.poll() if frame is not None)
+
+    def poll(self) -> Iterator[Frame | None]:
         while True:
             with self._changed:
-                # Not for ever: on Windows Ctrl-C would not get through.
-                self._changed.wait_for(self._has_news, timeout=0.1)
+                # The timeout also lets Ctrl-C through on Windows.
+                self._changed.wait_for(self._has_changed, timeout=_POLL_INTERVAL)
                 frame, self._newest = self._newest, None
             if self._closed:
                 return
-            if frame is not None:
-                yield frame
-            elif self._error is not None:
+            if frame is None and self._error is not None:
                 raise self._error
-            else:
-                self.while_waiting()
+            yield frame
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._reader.join(_FAREWELL)
+        self._reader.join(_CLOSE_TIMEOUT)
 
-    def _has_news(self) -> bool:
+    def _has_changed(self) -> bool:
         return self._newest is not None or self._error is not None or self._closed
 
     def _open(self) -> tuple[cv2.VideoCapture, MatLike]:
-        """What is open and has sent a picture, and that picture."""
-        # Looked for anew each time: a camera that is plugged in again may have another number.
+        """An open capture, and the first picture from it."""
+        # The number is looked up each time: a camera that is plugged in again may have another one.
         number = None if self._address else find_camera(self._camera)
-        capture = _open_stream(self._address or "") if number is None else _open_camera(number, *self._wanted)
-        arrived, image = capture.read()
-        if arrived:
+        capture = _open_stream(self._address or "") if number is None else _open_camera(number, *self._requested)
+        ok, image = capture.read()
+        if ok:
             return capture, image
         opened = capture.isOpened()
         capture.release()
-        if number is not None:
-            why = f"Camera {number} sends no pictures: does another program use it?" if opened else why_closed(number)
+        if number is not None and opened:
+            message = f"Camera {number} sends no pictures: is another program using it?"
+        elif number is not None:
+            message = why_not_opened(number)
         elif opened:
-            why = f"{self.name} sends no pictures that can be decoded."
+            message = f"{self.name} sends no pictures that can be decoded."
         else:
-            why = f"{self.name} cannot be opened: is the address right, and is the stream running?"
-        raise SourceError(why)
+            message = f"{self.name} cannot be opened: is the address right, and is the stream running?"
+        raise SourceError(message)
 
-    def _tell_difference(self) -> None:
-        """Tell where the camera gives something else than it was asked for."""
-        size, fps = self._wanted
-        instead = []
+    def _log_difference(self) -> None:
+        """Log where the camera uses something other than what was requested."""
+        size, fps = self._requested
+        differences = []
         if size and self.size and size != self.size:
-            instead.append("{}×{} instead of {}×{}".format(*self.size, *size))
+            differences.append("{}×{} instead of {}×{}".format(*self.size, *size))
         if fps and self.fps and abs(fps - self.fps) > 0.5:  # 29.97 is as good as 30
-            instead.append(f"{self.fps:.4g} frames a second instead of {fps:.4g}")
-        if instead:
-            self._tell(f"{self._title} gives {' and '.join(instead)}.")
+            differences.append(f"{self.fps:.4g} frames a second instead of {fps:.4g}")
+        if differences:
+            log.warning("%s gives %s.", self._title, " and ".join(differences))
 
     def _read(self) -> None:
         try:
             for index in itertools.count(1):
-                arrived, image = self._capture.read()
-                if not arrived:
-                    image = self._take_up_again(index)
+                ok, image = self._capture.read()
+                if not ok:
+                    image = self._reopen(index)
                 with self._changed:
                     if self._closed:
                         return
@@ -152,39 +156,42 @@ class CameraSource(Source):
                 self._error = error
                 self._changed.notify()
         finally:
-            self._capture.release()  # here, for releasing a capture that another thread reads crashes
+            self._capture.release()  # in this thread: releasing a capture that another thread is reading crashes
 
-    def _take_up_again(self, frames: int) -> MatLike:
-        """Try until a picture comes.
+    def _reopen(self, frame_count: int) -> MatLike:
+        """Retry until a picture arrives.
+
+        Args:
+            frame_count: how many frames arrived before.
 
         Raises:
-            SourceError: the patience is at its end, or it was closed.
+            SourceError: the time to retry is over, or the source was closed.
         """
-        lost = f"{self._title} stopped sending pictures after {frames} frames"
-        # OpenCV does not tell a stream that is over from one that was lost.
-        why = "it is over, or the connection was lost." if self._address else "was it unplugged?"
+        lost = f"{self._title} stopped sending pictures after {frame_count} frame{'s' * (frame_count != 1)}"
+        # OpenCV does not distinguish a stream that ended from one that was lost.
+        why = "it ended, or the connection was lost." if self._address else "was it unplugged?"
         if not self._reconnect:
             raise SourceError(f"{lost}: {why}")
         self._capture.release()
-        how_long = "for ever" if math.isinf(self._reconnect) else f"for {self._reconnect:g} seconds"
-        self._tell(f"{lost}; trying again {how_long}.")
-        began, away, pause = time.monotonic(), 0.0, _FIRST_PAUSE
-        while away < self._reconnect:
+        how_long = "forever" if math.isinf(self._reconnect) else f"for {self._reconnect:g} seconds"
+        log.warning("%s; retrying %s.", lost, how_long)
+        start, elapsed, pause = time.monotonic(), 0.0, _FIRST_PAUSE
+        while elapsed < self._reconnect:
             with self._changed:
-                if self._changed.wait_for(lambda: self._closed, timeout=min(pause, self._reconnect - away)):
+                if self._changed.wait_for(lambda: self._closed, timeout=min(pause, self._reconnect - elapsed)):
                     break
-            away, pause = time.monotonic() - began, min(2 * pause, _LAST_PAUSE)
+            elapsed, pause = time.monotonic() - start, min(2 * pause, _LONGEST_PAUSE)
             try:
                 self._capture, image = self._open()
             except SourceError:
                 continue
-            self._tell(f"{self._title} is back after {time.monotonic() - began:.1f} seconds.")
+            log.info("%s is back after %.1f seconds.", self._title, time.monotonic() - start)
             return image
         raise SourceError(f"{lost}, and did not come back within {self._reconnect:g} seconds: {why}")
 
     @property
     def _title(self) -> str:
-        """The name as a sentence begins with it."""
+        """The name at the start of a sentence."""
         return self.name if self._address else self.name.capitalize()
 
     def _frame(self, image: MatLike, index: int) -> Frame:
@@ -192,11 +199,11 @@ class CameraSource(Source):
 
 
 def _open_camera(number: int, size: tuple[int, int] | None, fps: float | None) -> cv2.VideoCapture:
-    _quieten()
+    _silence_opencv()
     capture = cv2.VideoCapture(number, camera_backend())
     if size or fps:
-        # First of all: over USB 2, pictures that are not compressed come slowly (1280×720 ten times a second). A camera
-        # that cannot compress goes on as before.
+        # Before the size: over USB 2, uncompressed pictures are slow (1280×720 ten times a second). A camera that
+        # cannot compress ignores this.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
     if size:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
@@ -207,13 +214,13 @@ def _open_camera(number: int, size: tuple[int, int] | None, fps: float | None) -
 
 
 def _open_stream(address: str) -> cv2.VideoCapture:
-    _quieten()
-    patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _PATIENCE, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _PATIENCE]
-    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, patience)
+    _silence_opencv()
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_TIMEOUT]
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
 
 
-def _quieten() -> None:
-    """OpenCV and its FFmpeg write lines of their own where opening fails; the error that we raise is enough."""
+def _silence_opencv() -> None:
+    """Turn off the lines that OpenCV and its FFmpeg write when opening fails; our own error is enough."""
     # The function's place differs between the releases of OpenCV.
     set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
     set_level(0)

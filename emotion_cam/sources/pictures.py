@@ -1,4 +1,4 @@
-"""A picture, or a folder of them."""
+"""A picture, or a folder of pictures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from emotion_cam.sources.base import Source, check_readable, files_in
 from emotion_cam.types import Frame, Image
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""The suffixes by which the pictures of a folder are known."""
+"""The suffixes of the pictures in a folder, in lower case."""
 
 
 class ImageSource(Source):
     """A picture, or the pictures of a folder in natural order (2 before 10); each frame's source is its file's name.
 
-    Rotation in EXIF is obeyed; grey pictures and those with transparency become BGR. Every frame's time is 0.
+    EXIF rotation is applied; grayscale and transparent pictures become BGR. The time of every frame is 0.
+
+    Attributes:
+        path: the picture or folder.
+        folder: whether it is a folder.
 
     Raises:
-        SourceError: there is no picture; while iterating: a file is no picture.
+        SourceError: there is no picture; while iterating: a file is not a picture.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,7 +49,7 @@ class ImageSource(Source):
 def _read_picture(path: Path) -> Image:
     check_readable(path)
     try:
-        # Not imread, which on Windows cannot open every name.
+        # Not imread, which cannot open every file name on Windows.
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
