@@ -1,10 +1,10 @@
-"""emotion-cam: what each face in a picture, a video or a webcam shows.
+"""emotion-cam: the emotion and perceived gender of each face in a picture, a video or a webcam.
 
-    from emotion_cam import Recognizer
-
-    faces = Recognizer()(image)                       # image: uint8 BGR, as cv2.imread gives it
-    for face in faces:
-        print(face.box, face.predictions["emotion"].label, face.predictions["gender"].label)
+>>> from emotion_cam import Recognizer
+>>> recognizer = Recognizer()
+>>> for face in recognizer(image):  # image: uint8 BGR, as cv2.imread reads it
+...     print(face.predictions["emotion"].label, face.predictions["gender"].label)
+happy woman
 
 The public names are loaded when they are first used, so that importing the package costs nothing.
 """
@@ -13,43 +13,59 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from emotion_cam.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from emotion_cam.annotate.draw import Annotator as Annotator
+    from emotion_cam.annotate.draw import annotate as annotate
+    from emotion_cam.annotate.view import View as View
     from emotion_cam.recognition.classifier import Classifier as Classifier
     from emotion_cam.errors import EmotionCamError as EmotionCamError
     from emotion_cam.loop import run as run
     from emotion_cam.recognition.recognizer import Recognizer as Recognizer
-    from emotion_cam.sinks import open_sink as open_sink
-    from emotion_cam.sources import open_source as open_source
+    from emotion_cam.recognition.spec import ModelSpec as ModelSpec
+    from emotion_cam.result import Result as Result
+    from emotion_cam.sinks.spec import OutputSpec as OutputSpec
+    from emotion_cam.sinks.spec import open_sink as open_sink
+    from emotion_cam.sources.spec import InputSpec as InputSpec
+    from emotion_cam.sources.spec import open_source as open_source
     from emotion_cam.types import Box as Box
     from emotion_cam.types import Face as Face
     from emotion_cam.types import Frame as Frame
     from emotion_cam.types import Prediction as Prediction
-    from emotion_cam.types import Result as Result
 
-_HOMES = {
-    "Annotator": "annotate.draw",
+_MODULES = {
+    "Box": "types",
     "Classifier": "recognition.classifier",
     "EmotionCamError": "errors",
-    "run": "loop",
-    "Recognizer": "recognition.recognizer",
-    "open_sink": "sinks",
-    "open_source": "sources",
-    "Box": "types",
     "Face": "types",
     "Frame": "types",
+    "InputSpec": "sources.spec",
+    "ModelSpec": "recognition.spec",
+    "OutputSpec": "sinks.spec",
     "Prediction": "types",
-    "Result": "types",
+    "Recognizer": "recognition.recognizer",
+    "Result": "result",
+    "View": "annotate.view",
+    "annotate": "annotate.draw",
+    "open_sink": "sinks.spec",
+    "open_source": "sources.spec",
+    "run": "loop",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+_RENAMED = {"Annotator": "annotate(image, faces, View(…))"}
+
+__all__ = ["__version__", *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in _RENAMED:
+        raise AttributeError(f"{__name__}.{name} is gone: use {_RENAMED[name]}.")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,7 @@
-"""Several videos: a Job for each, and processes that do so many of them at a time.
+"""Many videos: a RunSpec for each, and processes that execute some of them at a time.
 
-A process works on one video after the other, so that one which crashes, as damaged files and too little memory can
-make it, takes down its own video only.
+A process works on one video after the other. If one crashes, as damaged files or too little memory can cause, only
+its current video is lost.
 """
 
 from __future__ import annotations
@@ -22,53 +22,62 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import NamedTuple
 
-from emotion_cam.errors import EmotionCamError, SinkError, SourceError, sentence
-from emotion_cam.pipeline import NAME, Job, Outcome, do, named, open_recognizer, refuse_twice
-from emotion_cam.sinks import check_suffix, partial_of, spare
-from emotion_cam.sources import Source, videos_in
+from emotion_cam.errors import EmotionCamError, SinkError, SourceError, message_of
+from emotion_cam.pipeline import RunSpec, RunSummary, execute
+from emotion_cam.sinks.base import partial_of
+from emotion_cam.sinks.registry import check_suffix, refuse_inputs
+from emotion_cam.sinks.spec import NAME, refuse_duplicates
+from emotion_cam.sources.base import Source
+from emotion_cam.sources.video import videos_in
 
-_PAUSE = 0.2  # seconds between two looks at how far the processes are
+_PAUSE = 0.2  # seconds between two looks at the progress of the processes
 
 
-# What is to be done
+# From one spec to one for each video
 
 
-def jobs_for(job: Job, videos: Sequence[str]) -> list[Job]:
-    """The job for each of several videos, which are files and folders of files.
+def expand(spec: RunSpec) -> list[RunSpec]:
+    """A spec for each of the videos of a spec.
 
     Args:
-        job: what all of them have in common; in its outputs NAME stands for the name of each video, and a folder takes
-            an annotated video under that name.
-        videos: in the order wanted; a file that comes twice is done once.
+        spec: its input is videos, each a file or a folder of files. In its outputs, NAME stands for the name of each
+            video, and a folder receives an annotated video under that name.
+
+    Returns:
+        The specs in the order of the videos; a file that is given twice comes once.
 
     Raises:
-        SourceError: a folder cannot be read or holds no video, or one of them is a stream.
-        SinkError: nothing is written under a suffix, two outputs would be one file, or one of them a video of these.
+        SourceError: a folder cannot be read or has no video, or one of the videos is a stream.
+        SinkError: nothing is written under a suffix, two outputs are the same file, or one of them is an input.
     """
-    files = _files(videos)
-    jobs = [replace(job, video=str(file), out=tuple(_output(path, file) for path in job.out)) for file in files]
-    writer: dict[str, Job] = {}
-    for one in jobs:
-        refuse_twice(one.out)
-        for path in one.out:
+    files = _files(spec.input.video)
+    specs = [_for_video(spec, file) for file in files]
+    writer: dict[str, RunSpec] = {}
+    for one in specs:
+        refuse_duplicates(one.output.out)
+        for path in one.output.out:
             check_suffix(path)
             other = writer.setdefault(os.path.normcase(path.resolve()), one)
             if other is not one:
-                same = Path(str(one.video)).stem == Path(str(other.video)).stem
-                advice = "rename one of them" if same else f"put {NAME} into --out, for the name of each"
-                raise SinkError(f"{other.video} and {one.video} would both be written to {path}: {advice}.")
-    spare(files, *(path for one in jobs for path in one.out))
-    return jobs
+                same = Path(_video(one)).stem == Path(_video(other)).stem
+                advice = "rename one of them" if same else f"put {NAME} into `out`, for the name of each"
+                raise SinkError(f"{_video(other)} and {_video(one)} would both be written to {path}: {advice}.")
+    refuse_inputs(files, *(path for one in specs for path in one.output.out))
+    return specs
 
 
-def is_done(job: Job) -> bool:
-    """Whether every output is there; each gets its name when it is whole."""
-    return all(path.is_file() for path in job.out)
+def is_done(spec: RunSpec) -> bool:
+    """Whether every output exists; each gets its name only when it is whole."""
+    return all(path.is_file() for path in spec.output.out)
+
+
+def _video(spec: RunSpec) -> str:
+    return spec.input.video[0]
 
 
 def _files(videos: Sequence[str]) -> list[Path]:
     if any("://" in video for video in videos):
-        raise SourceError("A stream has no end to wait for: give it without other videos, and without --resume.")
+        raise SourceError("A stream has no end to wait for: give it without other videos, and without `resume`.")
     paths = [Path(video) for video in videos]
     found: dict[Path, Path] = {}
     for path in paths:
@@ -77,93 +86,99 @@ def _files(videos: Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
-def _output(path: Path, video: Path) -> Path:
-    return named(path / f"{NAME}.mp4" if path.is_dir() or not path.suffix else path, video)
+def _for_video(spec: RunSpec, file: Path) -> RunSpec:
+    folders = [path / f"{NAME}.mp4" if path.is_dir() or not path.suffix else path for path in spec.output.out]
+    output = replace(spec.output, out=tuple(folders))
+    output = replace(output, out=output.named_after(file))
+    return replace(spec, input=replace(spec.input, video=(str(file),)), output=output)
 
 
-# Doing it
+# Execution
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a job ended: well, with an error, or stopped.
+class Outcome:
+    """How a run ended: well, with an error, or stopped.
 
     Attributes:
-        job: the job.
-        outcome: what it came to until then.
-        error: what went wrong, in a sentence; None if nothing did.
-        stopped: whether it was to stop before it was whole.
+        spec: the run.
+        summary: what it had produced by then.
+        error: what went wrong; None if nothing did.
+        stopped: whether it was stopped before it was whole.
     """
 
-    job: Job
-    outcome: Outcome
+    spec: RunSpec
+    summary: RunSummary
     error: str | None = None
     stopped: bool = False
 
+    @property
+    def video(self) -> str:
+        """The video's path."""
+        return _video(self.spec)
+
 
 class Running(NamedTuple):
-    """How far a job is: ``frames`` of a ``total``, which is None if nobody knows."""
+    """The progress of a run: ``frames`` of a ``total``, which is None if it is unknown."""
 
-    job: Job
+    video: str
     frames: int
     total: int | None
 
 
-def do_all(
-    jobs: Sequence[Job],
+def run_all(
+    specs: Sequence[RunSpec],
     workers: int,
     *,
-    stopped: Callable[[], bool] = lambda: False,
-    watch: Callable[[Sequence[Running]], None] = lambda running: None,
-    tell: Callable[[str], None] = lambda message: None,
-) -> Iterator[Ending]:
-    """Do jobs, so many at a time, and give the ending of each as it comes; a failure of one does not stop the rest.
+    is_stopped: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[Sequence[Running]], None] = lambda running: None,
+) -> Iterator[Outcome]:
+    """Execute runs, several at a time, and yield the outcome of each as it ends; one failure does not stop the rest.
 
-    Outputs get their names when the whole video is in them; of a job that fails or is stopped, NAME.partial.SUFFIX
-    is left. Folders of outputs that are not there are made.
+    Outputs get their names when the whole video is in them. A run that fails or is stopped leaves
+    NAME.partial.SUFFIX. Missing folders of outputs are made.
 
     Args:
-        jobs: they differ in nothing but videos and outputs.
-        workers: how many to do at a time, each in a process of its own.
-        stopped: tells whether to stop: those that have begun end with their next frame, and no other begins.
-        watch: is shown the jobs that have begun, several times a second.
-        tell: is told in a sentence if something is fetched for all of them.
+        specs: they differ in nothing but videos and outputs.
+        workers: how many to execute at a time, each in a process of its own.
+        is_stopped: whether to stop: runs that have begun end with their next frame, and no other begins.
+        on_progress: is called several times a second with the runs that have begun.
 
     Raises:
-        EmotionCamError: what would be wrong with all of them.
+        EmotionCamError: an error that all of them would have.
         OSError: a folder cannot be made.
     """
-    if not jobs:
+    if not specs:
         return
-    open_recognizer(jobs[0], tell)
-    for folder in {path.parent for job in jobs for path in job.out}:
+    specs[0].models.open()
+    for folder in {path.parent for spec in specs for path in spec.output.out}:
         folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # a fork would not survive OpenCV's and FFmpeg's threads
     stop = context.Event()
-    idle = [_Worker(context, stop) for _ in range(min(workers, len(jobs)))]
-    waiting = deque(jobs)
+    idle = [_Worker(context, stop) for _ in range(min(workers, len(specs)))]
+    waiting = deque(specs)
     with contextlib.ExitStack() as stack:
         for worker in idle:
             stack.callback(worker.close)
         stack.callback(stop.set)
-        busy: dict[Future[Ending], _Worker] = {}
+        busy: dict[Future[Outcome], _Worker] = {}
         while waiting or busy:
-            if stopped():
+            if is_stopped():
                 stop.set()
                 waiting.clear()
             while idle and waiting:
                 worker = idle.pop()
                 busy[worker.begin(waiting.popleft())] = worker
             ended, _ = wait(busy, _PAUSE, FIRST_COMPLETED)
-            watch([worker.running for worker in busy.values()])
+            on_progress([worker.running for worker in busy.values()])
             for future in ended:
                 worker = busy.pop(future)
                 idle.append(worker)
-                yield worker.ending(future)
+                yield worker.outcome(future)
 
 
 class _Shared(NamedTuple):
-    """What a process has in common with the one that started it."""
+    """What a process shares with the one that started it."""
 
     stop: Event
     frames: Synchronized[int]
@@ -171,35 +186,35 @@ class _Shared(NamedTuple):
 
 
 class _Worker:
-    """A process for one job after the other; where it crashed, a new one does the next."""
+    """A process for one run after the other; after a crash, a new process executes the next."""
 
     def __init__(self, context: SpawnContext, stop: Event) -> None:
         self._context = context
         self._shared = _Shared(stop, context.Value("q"), context.Value("q"))
         self._pool = self._new_pool()
 
-    def begin(self, job: Job) -> Future[Ending]:
-        self._job = job
+    def begin(self, spec: RunSpec) -> Future[Outcome]:
+        self._spec = spec
         self._shared.frames.value = self._shared.total.value = 0
-        with _uninterrupted():
+        with _signals_blocked():
             try:
-                return self._pool.submit(_work, job)
+                return self._pool.submit(_work, spec)
             except BrokenProcessPool:
                 self._pool = self._new_pool()
-                return self._pool.submit(_work, job)
+                return self._pool.submit(_work, spec)
 
     @property
     def running(self) -> Running:
-        return Running(self._job, self._shared.frames.value, self._shared.total.value or None)
+        return Running(_video(self._spec), self._shared.frames.value, self._shared.total.value or None)
 
-    def ending(self, future: Future[Ending]) -> Ending:
+    def outcome(self, future: Future[Outcome]) -> Outcome:
         try:
             return future.result()
         except BrokenProcessPool:
-            why = "was left unfinished: its process crashed or was ended, perhaps for lack of memory."
-            return Ending(self._job, Outcome(), f"{self._job.video} {why}")
-        except Exception as error:  # a mistake of ours, which is no reason to lose the other videos
-            return Ending(self._job, Outcome(), f"{self._job.video} was left unfinished: {error!r}.")
+            reason = "was left unfinished: its process crashed or was killed, perhaps for lack of memory."
+            return Outcome(self._spec, RunSummary(), f"{_video(self._spec)} {reason}")
+        except Exception as error:  # a bug of ours, which is no reason to lose the other videos
+            return Outcome(self._spec, RunSummary(), f"{_video(self._spec)} was left unfinished: {error!r}.")
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -209,8 +224,8 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Processes that are started meanwhile leave Ctrl-C, which the terminal sends to all of them, to this one."""
+def _signals_blocked() -> Iterator[None]:
+    """Processes started meanwhile ignore Ctrl-C, which the terminal sends to all; the parent process handles it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -221,41 +236,41 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# In a process of its own
+# Inside a worker process
 
 _shared: _Shared
 
 
 class _StoppedError(Exception):
-    """A job is to stop. Sinks take it for a failure, and so give no final name to what is not whole."""
+    """A run must stop. Sinks treat it as a failure, so that nothing incomplete gets a final name."""
 
 
 def _set_up(shared: _Shared) -> None:
-    global _shared  # noqa: PLW0603 - there is no other way from a process's start to its jobs
+    global _shared  # noqa: PLW0603 - a process has no other place for what its runs share
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where signals cannot be blocked
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _leave_with_parent() -> None:
-    """Where the parent was killed, nothing else would end this process."""
+def _exit_with_parent() -> None:
+    """If the parent is killed, nothing else ends this process."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _work(job: Job) -> Ending:
-    outcome = Outcome()
+def _work(spec: RunSpec) -> Outcome:
+    summary = RunSummary()
     try:
-        do(job, outcome, progress=_progress)
+        execute(spec, summary, progress=_progress)
     except _StoppedError:
-        return Ending(job, outcome, stopped=True)
+        return Outcome(spec, summary, stopped=True)
     except (EmotionCamError, OSError) as error:
-        return Ending(job, outcome, sentence(error))
-    for path in job.out:
-        partial_of(path).unlink(missing_ok=True)  # of a run before, which this one has made good
-    return Ending(job, outcome)
+        return Outcome(spec, summary, message_of(error))
+    for path in spec.output.out:
+        partial_of(path).unlink(missing_ok=True)  # left by an earlier run, and made good now
+    return Outcome(spec, summary)
 
 
 @contextlib.contextmanager

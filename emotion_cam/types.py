@@ -6,7 +6,6 @@ No type knows a task by name: a task is a text, and a third one needs no code.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np

@@ -1,34 +1,50 @@
-"""How the program speaks: plain lines, errors, bars, and the exit codes that go with them."""
+"""How the command line talks: lines, errors, progress bars, and exit codes."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
 from rich.console import Console
 
-from emotion_cam.errors import EmotionCamError, sentence
+from emotion_cam.errors import EmotionCamError, message_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-INTERRUPTED, BROKEN_PIPE = 130, 141
-"""Exit codes after Ctrl-C, and where nobody reads standard output any more, as shells have them: 128 and the signal's
-number."""
-
+FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+"""Exit codes. Those after Ctrl-C and a closed pipe are 128 and the signal's number, as shells have them."""
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 stdout = Console(highlight=False, soft_wrap=True)
 
 
-@contextlib.contextmanager
-def errors_told() -> Iterator[None]:
-    """Tell what went wrong in one line, and exit with 1; with 130 after Ctrl-C. A termination counts as Ctrl-C.
+class UsageError(Exception):
+    """What was typed makes no sense; the message names options."""
 
-    That nobody reads standard output any more is no news to who made it so: this exits with 141 and says nothing.
+
+@contextlib.contextmanager
+def usage_checked() -> Iterator[None]:
+    """Inside, a ValueError means that an option has a wrong value."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def errors_shown(options: Collection[str] = ()) -> Iterator[None]:
+    """Show an error as one line, and exit with the code that fits it. A termination counts as Ctrl-C.
+
+    A closed pipe needs no message: whoever closed it knows.
+
+    Args:
+        options: the names of all options, as in --min-face; messages show parameters in backticks as these.
     """
 
     def interrupt(*_: object) -> None:
@@ -38,31 +54,58 @@ def errors_told() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise typer.Exit(BROKEN_PIPE) from None
+        sys.exit(BROKEN_PIPE)
+    except UsageError as error:
+        _fail(f"{with_options(str(error), options)} “emotion-cam --help” lists all options.", WRONG_USAGE)
     except (EmotionCamError, OSError) as error:
-        tell_error(sentence(error))
-        raise typer.Exit(1) from None
+        _fail(with_options(message_of(error), options), FAILED)
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        sys.exit(INTERRUPTED)
 
 
-def tell_error(reason: str) -> None:
-    stderr.print(f"[bold red]emotion-cam:[/] {plain(reason)}")
+def with_options(message: str, options: Collection[str]) -> str:
+    """A message of the library in the words of the command line: `min_face` becomes --min-face, if that is an option."""
+
+    def option(match: re.Match[str]) -> str:
+        name = "--" + match[1].replace("_", "-")
+        return name if name in options else match[0]
+
+    return re.sub(r"`(\w+)`", option, message)
 
 
-def tell(message: str) -> None:
-    """Tell people what they should know at once, beside what the program puts out."""
-    stderr.print(plain(message))
+def _fail(message: str, code: int) -> NoReturn:
+    show_error(message)
+    sys.exit(code)
+
+
+def show_error(message: str) -> None:
+    stderr.print(f"[bold red]emotion-cam:[/] {plain(message)}")
+
+
+class LogLines(logging.Handler):
+    """Shows the package's log records as plain lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stderr.print(plain(record.getMessage()))
+
+
+def show_log() -> None:
+    """Show what the package logs, from INFO on."""
+    log = logging.getLogger("emotion_cam")
+    log.handlers = [LogLines()]
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def plain(text: str) -> str:
-    """Text as it is, whatever in it looks like Rich's markup."""
+    """A text without effect as markup of Rich."""
     from rich.markup import escape
 
     return escape(text)
 
 
 def progress_bar(unit: str) -> Progress:
+    """A progress bar with rate and time left, on a terminal only."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -87,6 +130,6 @@ def progress_bar(unit: str) -> Progress:
         TimeRemainingColumn(),
         console=stderr,
         transient=True,
-        redirect_stdout=stdout.is_terminal,  # what goes into a file is none of its business
+        redirect_stdout=stdout.is_terminal,  # output that goes to a file must not pass through the bar
         disable=not stderr.is_terminal,
     )

@@ -32,7 +32,7 @@ class ModelSpec:
             the installed packages that contain it.
         min_face: The smallest face to find, as a share of the picture's shorter side; larger is faster.
         every: How many seconds a search of a video's whole picture for new faces may take; longer is faster, 0 searches
-            every frame. The default is 0.2, or 0 with `blur`.
+            every frame. The default is 0.2, or 0 where faces are blurred.
         threads: How many processor cores detection and networks may use.
 
     Raises:

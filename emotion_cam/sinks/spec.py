@@ -64,7 +64,6 @@ class OutputSpec:
             SinkError: an output cannot be opened.
             MissingExtraError: an output needs an extra that is not installed.
         """
-        refuse_duplicates(self.out)
         with contextlib.ExitStack() as stack:
             sinks = [stack.enter_context(open_sink(path, source)) for path in self.out]
             if self.has_virtual_camera:
@@ -73,12 +72,13 @@ class OutputSpec:
                 sinks.append(stack.enter_context(VirtualCameraSink(source, self.virtual_camera_device)))
             if self.show or (self.show is None and (source.live or not self.out)):
                 from emotion_cam.sinks.window import WindowSink
+                from emotion_cam.sources.pictures import ImageSource
 
                 window = WindowSink(
                     controls,
                     mirror=source.live and controls.view.mirror is None,
                     show_fps=source.live,
-                    hold=source.is_still,
+                    hold=isinstance(source, ImageSource),
                     tasks=tasks,
                 )
                 sinks.append(stack.enter_context(window))
