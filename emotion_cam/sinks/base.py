@@ -1,4 +1,4 @@
-"""What every output has in common: Sink, and FileSink, which gives a file its name when it is whole."""
+"""The interface of every sink, and FileSink, which gives a file its name when it is complete."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# Before av, which brings an X library of its own: the other way round OpenCV takes that, and its windows hang.
+# Before av, which loads its own X library: in the other order OpenCV uses that one, and its windows hang.
 import cv2  # isort: skip
 import av
 
 from emotion_cam.errors import SinkError
-from emotion_cam.types import Result
+from emotion_cam.result import Result
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,22 +24,25 @@ if TYPE_CHECKING:
 
 
 class Sink(ABC):
-    """Takes results. A context manager: what it writes is whole once it is left.
+    """Takes results. A context manager: the output is complete once the context is left.
 
     Attributes:
-        kept: the path that holds the output in the end, with a * where there are several; None if there is none.
+        output: the path of the output once it is written, with a * where there are several; None if there is none.
     """
 
-    kept: Path | None = None
+    output: Path | None = None
 
     @property
     def finished(self) -> bool:
-        """Whether it has seen enough, and the run may end."""
+        """Whether it wants no more results, so that the run may end."""
         return False
 
     @abstractmethod
     def write(self, result: Result) -> None:
         """Take one result. Raises SinkError if it cannot be written."""
+
+    def idle(self) -> None:  # noqa: B027 - only the window has something to do
+        """Called several times a second while a live source has no frame."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,12 +50,12 @@ class Sink(ABC):
     def __exit__(  # noqa: B027 - not every sink holds something
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the output."""
+        """Complete and release the output."""
 
 
 @contextmanager
-def telling(path: Path) -> Iterator[None]:
-    """What the system, FFmpeg and OpenCV have to say about a path, as SinkError."""
+def sink_errors(path: Path) -> Iterator[None]:
+    """Raise errors of the system, FFmpeg and OpenCV as SinkErrors that name the path."""
     try:
         yield
     except (OSError, av.FFmpegError, cv2.error) as error:
@@ -60,42 +63,42 @@ def telling(path: Path) -> Iterator[None]:
         raise SinkError(f"{path} cannot be written: {reason}.") from error
 
 
-def check_place(path: Path) -> None:
-    """Tell now, and not after an hour, that a file cannot be written."""
+def check_writable(path: Path) -> None:
+    """Raise SinkError now, and not at the end of the run, if a file cannot be written."""
     if path.is_dir():
         raise SinkError(f"{path} is a folder: give the name of a file.")
     if not path.parent.is_dir():
         raise SinkError(f"{path} cannot be written: there is no folder {path.parent}.")
-    with telling(path):
+    with sink_errors(path):
         tempfile.TemporaryFile(dir=path.parent).close()
 
 
-def part_of(path: Path) -> Path:
-    """The hidden name beside a path under which it is written until it is whole."""
+def temporary_path(path: Path) -> Path:
+    """The hidden name beside a path under which a file is written until it is complete."""
     return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
 
 
 def partial_of(path: Path) -> Path:
-    """The name that a file gets in place of its own when something went wrong before it was whole."""
+    """The name that a file gets instead of its own if the run fails before it is complete."""
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def save(path: Path, data: bytes) -> None:
-    """Write a file that has its name only once it is whole. Raises SinkError if it cannot be written."""
-    part = part_of(path)
-    with telling(path):
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name, and rename it when it is complete. Raises SinkError if that fails."""
+    temporary = temporary_path(path)
+    with sink_errors(path):
         try:
-            part.write_bytes(data)
-            part.replace(path)
+            temporary.write_bytes(data)
+            temporary.replace(path)
         finally:
-            part.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 class FileSink(Sink):
-    """An output in one file, which gets its name when it is whole; a file of that name lives on until then.
+    """An output in one file, which gets its name when it is complete; an older file of that name stays until then.
 
-    After Ctrl-C it is whole as far as the run came, and so it is if nobody reads standard output any more. After any
-    other exception what there is becomes ``NAME.partial.SUFFIX``. Without a single result nothing is left.
+    After Ctrl-C, and after standard output was closed, the file is complete as far as the run came. After any other
+    exception the file becomes ``NAME.partial.SUFFIX``. Without a single result, no file is left.
 
     Raises:
         SinkError: the place cannot be written to.
@@ -103,38 +106,38 @@ class FileSink(Sink):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        check_place(self.path)
-        self._part = part_of(self.path)
+        check_writable(self.path)
+        self._temporary = temporary_path(self.path)
         self._empty = True
 
     @abstractmethod
     def _finish(self) -> None:
-        """Write what is still to come, and close the file."""
+        """Write the rest, and close the file."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        wanted = kind is None or issubclass(kind, (KeyboardInterrupt, BrokenPipeError))
-        whole = False
+        ended_well = kind is None or issubclass(kind, (KeyboardInterrupt, BrokenPipeError))
+        complete = False
         try:
-            with telling(self.path):
+            with sink_errors(self.path):
                 self._finish()
-            whole = wanted
+            complete = ended_well
         except SinkError:
-            if wanted:
-                raise  # otherwise the first exception is the one to tell
+            if ended_well:
+                raise  # otherwise the first exception matters more
         finally:
-            self._settle(whole)
+            self._rename(complete)
 
-    def _settle(self, whole: bool) -> None:
-        """Give the file the name that it deserves."""
+    def _rename(self, complete: bool) -> None:
+        """Give the file its own name, or the name of a partial file; remove it if nothing was written."""
         if self._empty:
-            self._part.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
             return
-        self.kept = self._part
-        target = self.path if whole else partial_of(self.path)
+        self.output = self._temporary
+        target = self.path if complete else partial_of(self.path)
         try:
-            self._part.replace(target)
+            self._temporary.replace(target)
         except OSError as error:
-            raise SinkError(f"{target} cannot be replaced: {error.strerror}; see {self._part} instead.") from error
-        self.kept = target
+            raise SinkError(f"{target} cannot be replaced: {error.strerror}; see {self._temporary} instead.") from error
+        self.output = target

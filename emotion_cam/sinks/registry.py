@@ -1,0 +1,88 @@
+"""Which sink writes a path: chosen by its suffix, after a check that no input is overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from emotion_cam.errors import SinkError
+from emotion_cam.sinks.base import Sink
+from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
+from emotion_cam.sinks.report import ReportSink
+from emotion_cam.sinks.spec import STDOUT
+from emotion_cam.sinks.tables import CsvSink, JsonlSink, StdoutSink
+from emotion_cam.sinks.video import VideoSink
+from emotion_cam.sources.base import Source
+from emotion_cam.sources.pictures import ImageSource
+from emotion_cam.sources.video import VideoSource
+
+
+def open_sink(path: str | Path, source: Source) -> Sink:
+    """The sink for a path: chosen by its suffix (see ``SINKS``), a folder for pictures, or - for standard output.
+
+    Args:
+        path: what to write.
+        source: where the results come from.
+
+    Raises:
+        SinkError: nothing is written under that suffix, the place cannot be written to, or it is the source itself.
+    """
+    if Path(path) == STDOUT:
+        return StdoutSink()
+    is_folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
+    path = Path(path)
+    if isinstance(source, ImageSource) and (is_folder or (source.folder and not path.suffix)):
+        refuse_inputs(source.paths, *(path / picture.name for picture in source.paths))
+        return FolderSink(path)
+    if is_folder:
+        raise SinkError(f"{path} is a folder: add the name of a file that ends in one of {' '.join(SINKS)}.")
+    check_suffix(path)
+    refuse_inputs(source.paths, path)
+    return SINKS[path.suffix.lower()](path, source)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise SinkError if no output has the suffix of this path."""
+    if path.suffix.lower() not in SINKS:
+        raise SinkError(f"{path} cannot be an output: its name must end in one of {' '.join(SINKS)}.")
+
+
+def refuse_inputs(inputs: Iterable[Path], *outputs: Path) -> None:
+    """Raise SinkError if one of the outputs is the same file as one of the inputs."""
+
+    def identity(path: Path) -> tuple[int, int]:
+        status = path.stat()
+        return status.st_dev, status.st_ino
+
+    read = {identity(path) for path in inputs if path.exists()}
+    for path in outputs:
+        if path.exists() and identity(path) in read:
+            raise SinkError(f"{path} is an input: choose another name for the output.")
+
+
+def _make_video(path: Path, source: Source) -> Sink:
+    if isinstance(source, ImageSource):
+        raise SinkError(f"{path} is a video, but the input is pictures: use .png, .jpg or a folder.")
+    audio_from = source if isinstance(source, VideoSource) else None
+    return VideoSink(path, fps=source.fps, audio_from=audio_from, live=source.live)
+
+
+def _make_image(path: Path, source: Source) -> Sink:
+    numbered = source.frame_count != 1
+    if numbered:
+        refuse_inputs(source.paths, *(with_number(path, index) for index in range(len(source.paths))))
+    return ImageSink(path, numbered=numbered)
+
+
+SINKS: dict[str, Callable[[Path, Source], Sink]] = {
+    ".mp4": _make_video,
+    ".mkv": _make_video,
+    ".png": _make_image,
+    ".jpg": _make_image,
+    ".jpeg": _make_image,
+    ".csv": lambda path, source: CsvSink(path),
+    ".jsonl": lambda path, source: JsonlSink(path),
+    ".html": lambda path, source: ReportSink(path),
+}
+"""What makes the sink for a file, by its suffix. A new kind of output is a class and a line here."""
