@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from emotion_cam.annotate.view import Controls, View
+from emotion_cam.errors import ModelError
 from emotion_cam.recognition.spec import ModelSpec
 from emotion_cam.sinks.spec import OutputSpec, refuse_duplicates
 from emotion_cam.sources.spec import InputSpec
@@ -90,6 +91,8 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = _no_prog
 
     refuse_duplicates(spec.output.out)
     recognizer = spec.models.open()
+    if spec.view.explain and not recognizer.tasks:
+        raise ModelError("`explain` needs a model whose labels it can explain: drop `without`.")
     controls = Controls(spec.view)
     sinks: list[Sink] = []
     try:

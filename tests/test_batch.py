@@ -15,21 +15,18 @@ from pathlib import Path
 
 import av
 import pytest
-from typer.testing import CliRunner, Result
 
-from emotion_cam.batch import Running, do_all, is_done, jobs_for
-from emotion_cam.cli import app
+from emotion_cam.batch import Running, expand, is_done, run_all
 from emotion_cam.errors import EmotionCamError
-from emotion_cam.pipeline import Job
+from emotion_cam.pipeline import RunSpec
+from emotion_cam.sinks.spec import OutputSpec
+from emotion_cam.sources.spec import InputSpec
+from tests.command import emotion_cam
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def emotion_cam(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def clips(*names: str) -> None:
@@ -38,14 +35,19 @@ def clips(*names: str) -> None:
         Path("clips", name).write_bytes(b"video")
 
 
-def planned(out: str, *videos: str) -> list[tuple[str | None, tuple[Path, ...]]]:
-    return [(job.video, job.out) for job in jobs_for(Job(out=(Path(out),)), videos)]
+def spec_of(videos: Sequence[str], *out: str) -> RunSpec:
+    return RunSpec(InputSpec(video=tuple(videos)), output=OutputSpec(tuple(map(Path, out))))
+
+
+def expanded(out: str, *videos: str) -> list[tuple[str, tuple[Path, ...]]]:
+    """Each video with its outputs."""
+    return [(spec.input.video[0], spec.output.out) for spec in expand(spec_of(videos, out))]
 
 
 def test_folders_give_their_videos_in_natural_order_and_each_file_comes_once() -> None:
     clips("10.mp4", "2.MKV", "notes.txt", ".hidden.mp4", "deeper/3.mp4")
     Path("one.dat").touch()
-    videos = [video for video, _ in planned("out", "one.dat", "clips", "./clips/10.mp4")]
+    videos = [video for video, _ in expanded("out", "one.dat", "clips", "./clips/10.mp4")]
     assert videos == ["one.dat", str(Path("clips/2.MKV")), str(Path("clips/10.mp4"))]
 
 
@@ -59,37 +61,37 @@ def test_folders_give_their_videos_in_natural_order_and_each_file_comes_once() -
         ("there.is", "there.is/a.b.mp4"),
     ],
 )
-def test_a_name_stands_for_each_video_and_a_folder_takes_annotated_ones(out: str, made: str) -> None:
+def test_outputs_are_named_after_each_video(out: str, made: str) -> None:
     Path("there.is").mkdir()
-    assert planned(out, "a.b.mkv") == [("a.b.mkv", (Path(made),))]
+    assert expanded(out, "a.b.mkv") == [("a.b.mkv", (Path(made),))]
 
 
 @pytest.mark.parametrize(
-    ("out", "videos", "told"),
+    ("out", "videos", "message"),
     [
-        ("faces.csv", ["clips"], "would both be written to faces.csv: put {name} into --out"),
+        ("faces.csv", ["clips"], "would both be written to faces.csv: put {name} into `out`"),
         ("out", ["clips", "same"], "would both be written to out.a.mp4: rename one"),
-        ("clips", ["clips"], "clips.a.mp4 is what is read"),
+        ("clips", ["clips"], "clips.a.mp4 is an input"),
         ("out/{name}.xyz", ["clips"], "must end in one of .mp4"),
         ("out", ["empty"], "holds no videos"),
         ("out", ["clips", "rtsp://host/stream"], "stream has no end"),
     ],
 )
-def test_what_cannot_go_well_is_refused_before_anything_begins(out: str, videos: list[str], told: str) -> None:
+def test_impossible_runs_are_refused_before_anything_begins(out: str, videos: list[str], message: str) -> None:
     clips("a.mp4", "b.mp4")
     Path("same").mkdir()
     Path("same/a.mkv").touch()
     Path("empty").mkdir()
-    with pytest.raises(EmotionCamError, match=told):
-        planned(out, *videos)
+    with pytest.raises(EmotionCamError, match=message):
+        expanded(out, *videos)
 
 
-def test_done_is_what_has_all_its_outputs() -> None:
-    job = Job(video="a.mp4", out=(Path("a.csv"), Path("a.jsonl")))
+def test_a_video_is_done_when_all_its_outputs_exist() -> None:
+    spec = spec_of(["a.mp4"], "a.csv", "a.jsonl")
     Path("a.csv").touch()
-    assert not is_done(job)
+    assert not is_done(spec)
     Path("a.jsonl").touch()
-    assert is_done(job)
+    assert is_done(spec)
 
 
 def test_a_failure_does_not_stop_the_rest_and_resume_skips_what_is_done(film: Path) -> None:
@@ -98,7 +100,7 @@ def test_a_failure_does_not_stop_the_rest_and_resume_skips_what_is_done(film: Pa
         shutil.copy(film, Path("clips", name))
     os.truncate("clips/b.mp4", 2000)
     Path("tables").mkdir()
-    Path("tables/a.partial.csv").touch()  # of a run that was stopped
+    Path("tables/a.partial.csv").touch()  # from a run that was stopped
     arguments = ["--video", "clips", "--out", "annotated", "--out", "tables/{name}.csv", "--jobs", "2"]
     result = emotion_cam(*arguments)
     assert result.exit_code == 1, result.output
@@ -127,11 +129,11 @@ def test_resume_skips_a_single_video_too(film: Path) -> None:
     assert emotion_cam(*arguments).stdout.endswith("\nWrote o.csv\n1 video: 1 done\n")
     before = Path("o.csv").stat()
     result = emotion_cam(*arguments)
-    assert (result.exit_code, result.stdout) == (0, f"Skipped {film}, whose outputs are there\n1 video: 1 skipped\n")
+    assert (result.exit_code, result.stdout) == (0, f"Skipped {film}: its outputs exist\n1 video: 1 skipped\n")
     assert Path("o.csv").stat() == before
 
 
-def test_what_is_wrong_with_all_is_told_once() -> None:
+def test_an_error_of_all_is_shown_once() -> None:
     clips("a.mp4", "b.mp4")
     result = emotion_cam("--video", "clips", "--out", "out", "--detector", "hare")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
@@ -140,23 +142,23 @@ def test_what_is_wrong_with_all_is_told_once() -> None:
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "2 videos: 2 failed\n", 1)
 
 
-def test_a_process_that_crashes_takes_down_its_own_video_only(film: Path, long_film: Path) -> None:
-    jobs = jobs_for(Job(out=(Path("{name}.csv"),)), [str(long_film), str(film)])
+def test_a_crash_loses_only_the_video_that_caused_it(film: Path, long_film: Path) -> None:
+    specs = expand(spec_of([str(long_film), str(film)], "{name}.csv"))
 
     def kill(running: Sequence[Running]) -> None:
-        if any(one.frames and one.job.video == str(long_film) for one in running):
+        if any(one.frames and one.video == str(long_film) for one in running):
             for process in multiprocessing.active_children():
                 process.kill()
 
-    crashed, done = do_all(jobs, 1, watch=kill)
+    crashed, done = run_all(specs, 1, on_progress=kill)
     assert "long.mp4 was left unfinished: its process crashed" in (crashed.error or "")
-    assert (done.error, done.outcome.frames, done.outcome.kept) == (None, 20, [Path("clip.csv")])
+    assert (done.error, done.summary.frames, done.summary.outputs) == (None, 20, [Path("clip.csv")])
     assert not Path("long.csv").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize("kill", ["kill", "killpg"])
-def test_ctrl_c_stops_all_and_what_is_not_whole_does_not_look_done(long_film: Path, kill: str, tmp_path: Path) -> None:
+def test_ctrl_c_stops_all_and_no_incomplete_file_looks_done(long_film: Path, kill: str, tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         shutil.copy(long_film, name)
     arguments = ["--video", "a.mp4", "--video", "b.mp4", "--video", "c.mp4", "--out", "o", "--out", "o/{name}.csv"]

@@ -1,25 +1,35 @@
+"""The loop: every frame through recognition to every sink."""
+
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
+from emotion_cam.annotate.view import Controls, View
 from emotion_cam.loop import run
-from emotion_cam.sinks import Sink
-from emotion_cam.types import Box, Face, Frame, Result
+from emotion_cam.result import Result
+from emotion_cam.sinks.base import Sink
+from emotion_cam.types import Box, Face, Frame
 
 
 class Recorder(Sink):
-    """A sink that remembers, and has enough after so many results."""
+    """A sink that remembers what it gets, and is finished after a number of results or idle moments."""
 
     def __init__(self, enough: int | None = None) -> None:
         self.results: list[Result] = []
+        self.idle_moments = 0
         self._enough = enough
 
     @property
     def finished(self) -> bool:
-        return len(self.results) == self._enough
+        return self._enough in (len(self.results), self.idle_moments)
 
     def write(self, result: Result) -> None:
         self.results.append(result)
+
+    def idle(self) -> None:
+        self.idle_moments += 1
 
 
 def frames(count: int) -> list[Frame]:
@@ -32,18 +42,34 @@ def recognize(frame: Frame) -> tuple[Face, ...]:
 
 def test_every_frame_reaches_every_sink_in_order() -> None:
     sinks = [Recorder(), Recorder()]
-    watched: list[Result] = []
-    run(frames(5), recognize, lambda image, faces: image + len(faces), sinks, watched.append)
+    counted: list[Result] = []
+    run(frames(5), recognize, sinks, on_result=counted.append)
     for sink in sinks:
         assert [result.frame.index for result in sink.results] == [0, 1, 2, 3, 4]
         assert [result.faces[0].box.x2 for result in sink.results] == [0, 1, 2, 3, 4]
-        assert [result.annotated[0, 0, 0] for result in sink.results] == [1, 2, 3, 4, 5]
-    assert watched == sinks[0].results
+    assert counted == sinks[0].results
 
 
-def test_a_finished_sink_ends_the_run_after_all_sinks_saw_the_frame() -> None:
+def test_a_finished_sink_ends_the_run_after_all_sinks_got_the_frame() -> None:
     window, file = Recorder(enough=2), Recorder()
-    taken = iter(frames(5))
-    run(taken, recognize, lambda image, faces: image, [window, file])
+    remaining = iter(frames(5))
+    run(remaining, recognize, [window, file])
     assert len(window.results) == len(file.results) == 2
-    assert next(taken).index == 2
+    assert next(remaining).index == 2
+
+
+def test_while_there_is_no_frame_sinks_are_idle_and_may_end_the_run() -> None:
+    window, file = Recorder(enough=3), Recorder()
+    run([frames(1)[0], None, None, None, frames(1)[0]], recognize, [window, file])
+    assert (len(file.results), file.idle_moments) == (1, 3)
+
+
+def test_a_view_that_is_changed_holds_from_the_next_frame_on() -> None:
+    controls = Controls(View(bars=True))
+    sink = Recorder()
+
+    def switch(result: Result) -> None:
+        controls.view = replace(controls.view, bars=False)
+
+    run(frames(3), recognize, [sink], controls=controls, on_result=switch)
+    assert [result.view.bars for result in sink.results] == [True, False, False]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_cam.types import Box, ClassMap, Face, Frame, Prediction, Result
+from emotion_cam.types import Box, ClassMap, Face, Prediction
 
 
 def test_a_box_knows_its_size() -> None:
@@ -13,12 +13,12 @@ def test_a_box_knows_its_size() -> None:
     assert (box.width, box.height, box.area) == (30, 40, 1200)
 
 
-def test_padding_adds_a_share_of_each_side_all_around() -> None:
+def test_padding_adds_a_share_of_each_side() -> None:
     assert Box(10, 20, 40, 60).padded(0.1) == Box(7, 16, 43, 64)
     assert Box(10, 20, 40, 60).padded(-0.1) == Box(13, 24, 37, 56)
 
 
-def test_clipping_keeps_what_is_inside() -> None:
+def test_clipping_keeps_the_part_inside() -> None:
     assert Box(-5, -5, 30, 30).clipped(20, 10) == Box(0, 0, 20, 10)
     assert Box(50, 50, 60, 60).clipped(20, 10).area == 0
 
@@ -32,7 +32,7 @@ def test_iou(other: Box, iou: float) -> None:
     assert other.iou(Box(0, 0, 10, 10)) == pytest.approx(iou)
 
 
-def test_a_prediction_names_its_most_likely_label() -> None:
+def test_a_prediction_has_the_label_with_the_highest_score() -> None:
     prediction = Prediction(("a", "b", "c"), np.array([0.2, 0.5, 0.3], np.float32))
     assert (prediction.label, prediction.score) == ("b", 0.5)
 
@@ -49,7 +49,7 @@ def of_three(scores: tuple[float, ...], values: np.ndarray, box: Box) -> Predict
     return Prediction(("a", "b", "c"), np.array(scores, np.float32), class_map=ClassMap(maps, box))
 
 
-def test_the_activation_is_that_of_the_most_likely_label() -> None:
+def test_the_activation_is_the_map_of_the_top_label() -> None:
     values = np.arange(18).reshape(2, 3, 3)
     prediction = of_three((0.2, 0.5, 0.3), values, Box(0, 0, 9, 9))
     assert np.array_equal(prediction.activation, values[..., 1])
@@ -68,7 +68,7 @@ def test_mixed_predictions_have_mixed_scores_and_maps_at_the_newer_place() -> No
     assert dataclasses.replace(new, class_map=None).mixed(old, 0.25).class_map is None
 
 
-def test_in_the_mirror_a_map_is_flipped_and_stays_on_its_pixels() -> None:
+def test_a_mirrored_map_stays_on_its_pixels() -> None:
     values = np.arange(18).reshape(2, 3, 3)
     face = Face(Box(2, 1, 5, 3), {"mood": of_three((0, 1, 0), values, Box(-1, 0, 8, 4))})
     class_map = face.mirrored(10).predictions["mood"].class_map
@@ -77,31 +77,6 @@ def test_in_the_mirror_a_map_is_flipped_and_stays_on_its_pixels() -> None:
     assert class_map.box == Box(2, 0, 11, 4)
 
 
-def test_a_result_draws_once_and_only_when_asked() -> None:
-    calls = []
-
-    def annotate(image: object, faces: object) -> np.ndarray:
-        calls.append(faces)
-        return np.zeros((2, 2, 3), np.uint8)
-
-    result = Result(Frame(np.zeros((2, 2, 3), np.uint8), 0, 0.0), (), annotate)
-    assert not calls
-    assert result.annotated is result.annotated
-    assert len(calls) == 1
-
-
-def test_in_the_mirror_faces_stay_on_their_pixels() -> None:
-    image = np.zeros((4, 10, 3), np.uint8)
-    image[1:3, 2:5] = 255
-    result = Result(Frame(image, 7, 1.5, "clip"), (Face(Box(2, 1, 5, 3), track=3),), lambda image, faces: image)
-    mirrored = result.mirrored()
-    box = mirrored.faces[0].box
-    assert (mirrored.annotated[box.y1 : box.y2, box.x1 : box.x2] == 255).all()
-    assert (mirrored.annotated == 255).sum() == (image == 255).sum()
-    assert (mirrored.frame.index, mirrored.frame.time, mirrored.faces[0].track) == (7, 1.5, 3)
-    assert result.faces[0].box == Box(2, 1, 5, 3)
-
-
-def test_the_nouns_are_frozen() -> None:
+def test_values_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Box(0, 0, 1, 1).x1 = 5  # type: ignore[misc]

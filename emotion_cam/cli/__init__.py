@@ -6,7 +6,7 @@ Whatever is heavy is imported inside the commands, so that --help and --version 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
@@ -29,7 +29,9 @@ emotion-cam --image photo.jpg --out annotated.png
 
 
 def _short(default: object) -> object:
-    """A default as the help shows it."""
+    """A default as the help shows it; what is off or empty is not shown."""
+    if default is False or default == ():
+        return None
     return f"{default:.3g}" if isinstance(default, float) else default
 
 
@@ -37,7 +39,7 @@ app = App(
     name="emotion-cam",
     version=f"emotion-cam {__version__}",
     help_epilogue=_EXAMPLES,
-    help_format="plaintext",
+    help_format="markdown",
     default_parameter=Parameter(negative_iterable=(), show_default=_short),
     console=stdout,
     error_console=stderr,
@@ -47,19 +49,35 @@ for _command in (cameras, report, explain, info, train, average, evaluate, expor
     app.command(_command)
 
 
-def main() -> None:
-    """The entry point of ``emotion-cam``."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of ``emotion-cam``.
+
+    Args:
+        arguments: what was typed after the program's name; by default this process's own.
+    """
     show_log()
-    arguments, messages = with_new_names(sys.argv[1:])
+    given = sys.argv[1:] if arguments is None else arguments
+    new, messages = with_new_names(_hyphen_attached(given))
     with errors_shown(set(option_names())):
         for message in messages:
             stderr.print(message, markup=False)
         try:
             with usage_checked():
-                command, bound, _ = app.parse_args(arguments, print_error=False, exit_on_error=False)
+                command, bound, _ = app.parse_args(new, print_error=False, exit_on_error=False)
         except CycloptsError as error:
             raise UsageError(str(error)) from error
         command(*bound.args, **bound.kwargs)
+
+
+def _hyphen_attached(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``--out -`` as ``--out=-``: a hyphen that stands alone is taken for an option otherwise."""
+    attached: list[str] = []
+    for argument in arguments:
+        if argument == "-" and attached and attached[-1].startswith("--"):
+            attached[-1] += "=-"
+        else:
+            attached.append(argument)
+    return attached
 
 
 def option_names() -> Iterator[str]:
