@@ -1,4 +1,4 @@
-"""What several tests use: a real portrait, and models that say what they are told."""
+"""Fixtures for all tests: a real portrait, videos of it, a model to modify, a display without a screen."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from emotion_cam.recognition.classifier import shipped_models
+from emotion_cam.card import shipped_models
 from emotion_cam.types import Box, Image
 
 FACE = Box(172, 66, 272, 166)
 """Where the face is in the portrait, by eye."""
 
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs that they start.
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and then the programs that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -42,13 +42,13 @@ def face() -> Box:
 
 @pytest.fixture
 def emotion_model(tmp_path: Path) -> Path:
-    """A copy of the shipped emotion model, to be spoilt."""
+    """A copy of the shipped emotion model, which a test may damage."""
     return Path(shutil.copytree(shipped_models()["emotion"], tmp_path / "emotion"))
 
 
 @pytest.fixture(scope="session")
 def film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of the portrait moving to the left, 320×240, then a second of nobody."""
+    """A video, 320×240, 10 frames a second: the portrait moves to the left for a second, then nobody for a second."""
     path = tmp_path_factory.mktemp("film") / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
@@ -64,7 +64,7 @@ def film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def long_film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """50 seconds of the portrait, which leave time to interrupt what is made of them."""
+    """A video of 50 seconds of the portrait, which leaves time to interrupt the program."""
     path = tmp_path_factory.mktemp("film") / "long.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
@@ -77,7 +77,7 @@ def long_film(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
-    """A display without a screen."""
+    """The name of an X display without a screen."""
     if sys.platform != "linux" or not (shutil.which("Xvfb") and shutil.which("xdotool")):
         pytest.skip("needs Linux with Xvfb and xdotool")
     if not cv2.currentUIFramework():
