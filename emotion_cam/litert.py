@@ -1,4 +1,4 @@
-"""Opens networks with LiteRT, and keeps what runs networks from talking."""
+"""Opens networks with LiteRT, and silences the libraries that run networks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 def open_interpreter(file: Path, threads: int) -> Any:
-    """A LiteRT interpreter that is ready to run, and silent.
+    """A LiteRT interpreter that is ready to run. Prints nothing.
 
     Args:
         file: the network, TFLite.
-        threads: how many it may use.
+        threads: the number of threads that it may use.
 
     Raises:
-        ValueError, RuntimeError: the file is damaged or holds no network.
+        ValueError, RuntimeError: the file is damaged or contains no network.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -29,10 +29,13 @@ def open_interpreter(file: Path, threads: int) -> Any:
 
 @contextlib.contextmanager
 def silenced_stderr() -> Iterator[None]:
-    """LiteRT and TensorFlow announce themselves on standard error, from C++ and without a switch to turn it off."""
+    """Discard everything that is written to standard error inside the block, by C++ code too.
+
+    LiteRT and TensorFlow print notices there when they start, and have no setting against it.
+    """
     try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error to keep clean
+        saved = os.dup(2)
+    except OSError:  # the process has no standard error
         yield
         return
     null = os.open(os.devnull, os.O_WRONLY)
@@ -40,6 +43,6 @@ def silenced_stderr() -> Iterator[None]:
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(null)

@@ -1,4 +1,4 @@
-"""The one road from a picture to a network's input, shared by the camera, training and evaluation."""
+"""Turns a face in a picture into the input of a network, in the same way at run time, in training and in evaluation."""
 
 from __future__ import annotations
 
@@ -9,84 +9,64 @@ from emotion_cam.types import Box, Image
 
 
 def extract_face(image: Image, box: Box, size: tuple[int, int], margin: float = 0.0) -> Image:
-    """Cut a face out, make it grey and bring it to the size that a network expects.
+    """Crop a face, convert it to gray and resize it to the input size of a network.
 
-    What reaches over the edge of the picture is filled with the picture's edge pixels, so that a face at the edge
-    is kept whole rather than lost or squeezed.
+    Where the crop extends beyond the picture, the picture's edge pixels are repeated, so a face at the edge is neither
+    lost nor squeezed.
 
     Args:
-        image: uint8, (height, width, 3) BGR, or (height, width) grey.
-        box: the face as the detector says; it may reach over the edge.
+        image: uint8, (height, width, 3) BGR, or (height, width) gray.
+        box: the face as the detector found it; it may extend beyond the picture.
         size: (height, width) of the result.
-        margin: what to add on every side, as a share of the box's side; negative to cut tighter.
+        margin: added on every side of the box, as a share of its side; negative for a tighter crop.
 
     Returns:
-        Grey, uint8 in [0, 255], of shape ``size``.
+        Gray, uint8 in [0, 255], of shape ``size``.
 
     Raises:
-        ValueError: the box with its margin is empty or does not touch the picture.
+        ValueError: the box with its margin is empty or does not overlap the picture.
     """
-    crop = cut_grey(image, box.padded(margin))
+    face = crop_gray(image, box.padded(margin))
     height, width = size
-    # Area averaging keeps a shrunk face free of aliasing; it would make an enlarged one blocky.
-    method = cv2.INTER_AREA if crop.shape[0] > height else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(halved(crop, size), (width, height), interpolation=method), np.uint8)
+    # Area averaging prevents aliasing when a face shrinks; it would make an enlarged one blocky.
+    method = cv2.INTER_AREA if face.shape[0] > height else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(reduce_by_halves(face, size), (width, height), interpolation=method), np.uint8)
 
 
-def cut_grey(image: Image, box: Box) -> Image:
-    """What a box frames, grey; what reaches over the edge of the picture is filled with the picture's edge pixels.
+def crop(image: Image, box: Box) -> Image:
+    """The part of a picture inside a box; beyond the picture, its edge pixels are repeated.
 
     Args:
-        image: uint8, (height, width, 3) BGR, or (height, width) grey.
+        image: uint8, (height, width, 3) BGR, or (height, width) gray.
         box: in pixels of the image.
 
     Returns:
-        uint8, (box.height, box.width).
+        uint8, box.height × box.width, with the channels of ``image``; it may share memory with ``image``.
 
     Raises:
-        ValueError: the box is empty or does not touch the picture.
+        ValueError: the box is empty or does not overlap the picture.
     """
-    crop, inside = _inside(image, box)
-    return _filled(_grey(crop), inside, box)
+    inside = _inside(image, box)
+    return _pad(image[inside.y1 : inside.y2, inside.x1 : inside.x2], inside, box)
 
 
-def cut(image: Image, box: Box) -> Image:
-    """What a box frames, as ``cut_grey`` does it, in the colours of the image."""
-    crop, inside = _inside(image, box)
-    return _filled(crop, inside, box)
+def crop_gray(image: Image, box: Box) -> Image:
+    """As ``crop``, in gray: uint8, (box.height, box.width)."""
+    inside = _inside(image, box)
+    return _pad(_to_gray(image[inside.y1 : inside.y2, inside.x1 : inside.x2]), inside, box)
 
 
-def _inside(image: Image, box: Box) -> tuple[Image, Box]:
-    height, width = image.shape[:2]
-    inside = box.clipped(width, height)
-    if inside.area == 0:
-        raise ValueError(f"{box} has no pixel in a picture of {width}×{height}")
-    return image[inside.y1 : inside.y2, inside.x1 : inside.x2], inside
+def reduce_by_halves(image: Image, size: tuple[int, int]) -> Image:
+    """Halve a picture, by averages of 2 × 2 pixels, as long as it is at least twice as high and wide as ``size``.
 
+    A final resize to ``size`` is then fast: OpenCV takes many times as long for other averages.
 
-def _filled(crop: Image, inside: Box, box: Box) -> Image:
-    if inside == box:
-        return crop
-    filled = cv2.copyMakeBorder(
-        crop,
-        top=inside.y1 - box.y1,
-        bottom=box.y2 - inside.y2,
-        left=inside.x1 - box.x1,
-        right=box.x2 - inside.x2,
-        borderType=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(filled, np.uint8)
+    Args:
+        image: uint8, (height, width), gray.
+        size: (height, width) that the picture is going to have.
 
-
-def _grey(image: Image) -> Image:
-    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-
-
-def halved(image: Image, size: tuple[int, int]) -> Image:
-    """A picture halved, by averages of four pixels, while it is at least twice as high and wide as ``size``.
-
-    What is left to do to reach that size is then cheap: other averages take OpenCV many times as long. Up to 1.5 % of
-    the picture is cut off all round, so that it can be halved.
+    Returns:
+        uint8, gray. Up to 1.5 % of the picture is cut off on each side, so that its sides can be halved exactly.
     """
     times = min(image.shape[0] // size[0], image.shape[1] // size[1]).bit_length() - 1
     if times < 1:
@@ -98,3 +78,31 @@ def halved(image: Image, size: tuple[int, int]) -> Image:
         half = image.shape[1] // 2, image.shape[0] // 2
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     return image
+
+
+def _inside(image: Image, box: Box) -> Box:
+    """The part of a box that lies inside a picture."""
+    height, width = image.shape[:2]
+    inside = box.clipped(width, height)
+    if inside.area == 0:
+        raise ValueError(f"{box} has no pixel in a picture of {width}×{height}.")
+    return inside
+
+
+def _pad(image: Image, inside: Box, box: Box) -> Image:
+    """Enlarge the picture of ``inside`` to that of ``box``."""
+    if inside == box:
+        return image
+    padded = cv2.copyMakeBorder(
+        image,
+        top=inside.y1 - box.y1,
+        bottom=box.y2 - inside.y2,
+        left=inside.x1 - box.x1,
+        right=box.x2 - inside.x2,
+        borderType=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(padded, np.uint8)
+
+
+def _to_gray(image: Image) -> Image:
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -1,53 +1,43 @@
-"""Where the faces are: a detector takes a picture and gives boxes.
+"""Finds faces: a detector takes a picture and returns boxes.
 
-``haar`` comes with OpenCV and needs nothing else. ``yunet`` and ``blazeface`` are small networks, which also see tilted
-heads and dim faces; their files are the user's, or fetched once.
+``haar`` is part of OpenCV and needs nothing else. ``yunet`` and ``blazeface`` are small networks, which also find
+tilted heads and dim faces; each needs its model file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emotion_cam.detect.base import Detector as Detector
-from emotion_cam.detect.base import StreamDetector as StreamDetector
-from emotion_cam.detect.base import mostly_inside as mostly_inside
-from emotion_cam.detect.base import same_face as same_face
-from emotion_cam.detect.blazeface import BlazeFaceDetector as BlazeFaceDetector
-from emotion_cam.detect.haar import HaarDetector as HaarDetector
-from emotion_cam.detect.weights import WEIGHTS, fetched
-from emotion_cam.detect.yunet import YuNetDetector as YuNetDetector
-from emotion_cam.errors import DetectorError
-
-DETECTORS: dict[str, Callable[..., Detector]] = {
-    "haar": HaarDetector,
-    "yunet": YuNetDetector,
-    "blazeface": BlazeFaceDetector,
-}
-"""By name. A new detector is a module beside this one and a line here; if it takes a model file, a line in WEIGHTS."""
+if TYPE_CHECKING:
+    from emotion_cam.detect.base import Detector
 
 
-def open_detector(
-    name: str, model: Path | None = None, *, tell: Callable[[str], None] = lambda message: None, **options: Any
-) -> Detector:
-    """The detector of that name in ``DETECTORS``, on as many threads as OpenCV may use (``cv2.setNumThreads``).
+def open_detector(name: str, detector_model: Path | None = None, **options: Any) -> Detector:
+    """Open a detector by its name. It uses as many threads as OpenCV (``cv2.setNumThreads``).
+
+    >>> from emotion_cam.detect import open_detector
+    >>> detector = open_detector("haar", min_face=0.1)
+    >>> len(detector(image))
+    1
 
     Args:
-        name: which one.
-        model: its model file; without one it is fetched, the first time.
-        tell: is told in a sentence if something is fetched.
-        options: the detector's own.
+        name: a key of ``registry.DETECTORS``: "haar", "yunet" or "blazeface".
+        detector_model: the detector's model file. Without it, the file is looked for in an installed package; see
+            ``registry.MODEL_FILES``.
+        options: parameters of the detector's class, such as ``min_face``.
 
     Raises:
-        DetectorError: there is no such detector, it lacks something, or the file is none of its own.
-        MissingExtraError: a file is to be fetched, but the extra ``detectors`` is not installed.
-        ValueError: an option is wrong.
+        DetectorError: there is no such detector, its model file is missing or wrong, or OpenCV has no cascades.
+        ValueError: an option is out of range.
     """
+    from emotion_cam.detect.registry import DETECTORS, MODEL_FILES, find_model_file
+    from emotion_cam.errors import DetectorError
+
     if name not in DETECTORS:
-        raise DetectorError(f"There is no detector “{name}”; there are {', '.join(DETECTORS)}.")
-    if name in WEIGHTS:
-        options["model"] = fetched(name, tell) if model is None else model
-    elif model is not None:
-        raise DetectorError(f"The detector “{name}” takes no model file; {' and '.join(WEIGHTS)} do.")
+        raise DetectorError(f"There is no detector “{name}”; the detectors are {', '.join(DETECTORS)}.")
+    if name in MODEL_FILES:
+        options["model"] = find_model_file(name) if detector_model is None else detector_model
+    elif detector_model is not None:
+        raise DetectorError(f"The detector “{name}” takes no `detector_model`; {' and '.join(MODEL_FILES)} do.")
     return DETECTORS[name](**options)

@@ -1,8 +1,8 @@
-"""OpenCV's frontal cascade, used thriftily.
+"""OpenCV's frontal face cascade, arranged to be both fast and certain.
 
-The boosted cascade of Haar features is Viola and Jones's, "Rapid object detection using a boosted cascade of simple
-features" (CVPR 2001). OpenCV's frontal face was trained by Lienhart, as in Lienhart and Maydt, "An extended set of
-Haar-like features for rapid object detection" (ICIP 2002). The numbers below were chosen with ``benchmarks/haar.py``.
+Sources: Viola and Jones, "Rapid object detection using a boosted cascade of simple features" (CVPR 2001), for the
+boosted cascade of Haar features; Lienhart and Maydt, "An extended set of Haar-like features for rapid object detection"
+(ICIP 2002), for OpenCV's frontal face. The numbers below were chosen with ``benchmarks/haar.py``.
 """
 
 from __future__ import annotations
@@ -15,32 +15,33 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 
-from emotion_cam.detect.base import MIN_FACE, by_size, check_min_face, mostly_inside, same_face
+from emotion_cam.defaults import MIN_FACE
+from emotion_cam.detect.base import check_min_face, largest_first, mostly_inside, same_face
 from emotion_cam.errors import DetectorError
-from emotion_cam.preprocess import cut_grey, halved
+from emotion_cam.preprocess import crop_gray, reduce_by_halves
 from emotion_cam.types import Box, Image
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
-_Rectangle: TypeAlias = tuple[int, int, int, int]  # OpenCV's x, y, width, height; it never leaves this module
+_Rectangle: TypeAlias = tuple[int, int, int, int]  # OpenCV's x, y, width, height; used in this module only
 
 _WINDOW = 24
-"""The side of the cascade's window in pixels, and so of the smallest face that it can see."""
+"""The side of the cascade's window in pixels, and so of the smallest face that it can find."""
 
-_NEARBY = 0.4
-"""How far apart the scan's hits on one face may lie (OpenCV's ``eps``), twice OpenCV's own figure: a coarse scan's
-windows lie far apart, and each needless proposal costs a look, and is a chance to be wrong."""
+_GROUP_EPS = 0.4
+"""How far apart the hits of a scan on one face may lie (OpenCV's ``eps``), twice OpenCV's own number. The windows of a
+coarse scan lie far apart, and each needless proposal costs a crop search and may become a false positive."""
 
 
-class _Look(NamedTuple):
-    """How to look for a face where one is expected.
+class _CropSearch(NamedTuple):
+    """How to search for a face in the crop around its expected place.
 
     Attributes:
-        side: to how many pixels the expected face is brought, so that equally many windows can agree on a small one
-            and on a large one.
-        margin: how much to see around it on every side, as a share of its side.
-        smallest, largest: the sizes in question, as multiples of the expected one.
+        side: the side in pixels to which the expected face is resized, so that a small and a large face are covered by
+            the same number of windows.
+        margin: the crop's margin, as a share of the face's side.
+        smallest, largest: the sizes to search, as multiples of the expected one.
         votes: a face is where more windows than this agree.
     """
 
@@ -51,19 +52,20 @@ class _Look(NamedTuple):
     votes: int
 
 
-_QUICK = _Look(side=36, margin=0.3, smallest=0.75, largest=1.4, votes=2)
-"""Enough for a face that was there a moment ago, in a fraction of a thorough look's time.
+_QUICK = _CropSearch(side=36, margin=0.3, smallest=0.75, largest=1.4, votes=2)
+"""Enough for a face that was there a moment ago, in a fraction of the time of a thorough crop search.
 
-The sizes reach further than a face can grow, for where half of the windows that agree are left out, the others mislead.
+The range of sizes is wider than a face can change: at the ends of the range, half of the windows that agree would be
+missing, and the rest would be misleading.
 """
 
-_STRICTER = 1.8
-"""How many times as many windows have to agree on a face that a tracker will then follow: a stream gives it more than
-one chance to be found, and a mistake would stay."""
+_STREAM_VOTES = 1.8
+"""How many times as many windows have to agree on a face that a tracker is going to follow. A stream has more than one
+chance to find a face, but a false positive would stay."""
 
 
 class _Band(NamedTuple):
-    """Some rows of the reduced picture, less an edge on either side, and the size of the windows to search in them."""
+    """Some rows of the reduced picture, without a strip on either side, and the size of the windows to search there."""
 
     window: int
     edge: int
@@ -72,21 +74,21 @@ class _Band(NamedTuple):
 
 
 class HaarDetector:
-    """OpenCV's cascade for frontal faces: a coarse scan proposes, and a close look at each proposal decides.
+    """OpenCV's cascade for frontal faces: a coarse scan makes proposals, and a crop search decides about each.
 
-    A single scan that is as sure takes about four times as long. The contrast is left as it is: to even it out
+    A single scan that is as certain takes about four times as long. The contrast stays as it is, because equalizing it
     (``equalizeHist``) takes longer and finds fewer faces, in dim pictures too.
 
     Args:
         min_face: the side of the smallest face to find, as a share of the picture's shorter side. The picture is
-            reduced until that face just fills the cascade's window, so the scan's time goes with the inverse square
-            of ``min_face``, and large pictures take no longer than small ones.
-        scale_factor: the ratio between successive sizes of the scan's window, above 1. Nearer to 1, the scan finds
-            a little more and takes longer.
-        min_neighbors: a look believes in a face if more windows than this agree on it. With fewer, more faces are
-            found, and more of what is none.
-        border: what the scan adds around the picture by repeating its edge pixels, as a share of its shorter side. A
-            face that the picture cuts is seen only in a window that reaches over the edge.
+            reduced until that face just fills the cascade's window, so the scan's time falls with the square of
+            ``min_face``, and large pictures take no longer than small ones.
+        scale_factor: the ratio between successive sizes of the scan's window, above 1. Closer to 1, the scan finds
+            slightly more and takes longer.
+        min_neighbors: a crop search accepts a face if more windows than this agree on it. With fewer, it finds more
+            faces and more false positives.
+        border: the border that the scan adds around the picture by repeating its edge pixels, as a share of its
+            shorter side. A face that is cut by the picture is found only by a window that extends beyond the edge.
 
     Raises:
         ValueError: ``min_face`` is not in (0, 1], or ``scale_factor`` not above 1.
@@ -98,57 +100,59 @@ class HaarDetector:
     ) -> None:
         check_min_face(min_face)
         if not scale_factor > 1:
-            raise ValueError(f"scale_factor has to be above 1, not {scale_factor}")
+            raise ValueError(f"`scale_factor` must be above 1, not {scale_factor}.")
         self.min_face = min_face
         self.scale_factor = scale_factor
         self.border = border
-        self._thorough = _Look(side=96, margin=0.4, smallest=0.8, largest=1.3, votes=min_neighbors)
-        self._stricter = self._thorough._replace(votes=round(_STRICTER * min_neighbors))
+        self._thorough = _CropSearch(side=96, margin=0.4, smallest=0.8, largest=1.3, votes=min_neighbors)
+        self._for_streams = self._thorough._replace(votes=round(_STREAM_VOTES * min_neighbors))
         self._cascade = _load_cascade()
 
     def __call__(self, image: Image) -> list[Box]:
         """Find the faces of a picture.
 
         Args:
-            image: uint8, (height, width, 3) BGR, or (height, width) grey.
+            image: uint8, (height, width, 3) BGR, or (height, width) gray.
 
         Returns:
-            Square boxes in pixels, largest first; over the edge as ``Detector`` says. None in a picture smaller than
-            24 × 24 pixels.
+            Square boxes in pixels, largest first; see ``Detector`` for faces at the edge. None in a picture smaller
+            than 24 × 24 pixels.
         """
-        return self._search(image, 0, 2, (), self._thorough)
+        return self._find(image, 0, 2, (), self._thorough)
 
-    def scan(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
-        """Do a share of a search, as ``StreamDetector`` says: the sizes of every other round lie between the others'.
+    def search(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
+        """Do a part of a search; see ``StreamDetector``. The two rounds use window sizes in alternation.
 
-        A face on which many windows agree is found in every round, others in one of two.
+        A face on which many windows agree is found in each round, other faces in one of the two.
         """
-        return self._search(image, start, stop, known, self._stricter)
+        return self._find(image, start, stop, known, self._for_streams)
 
-    def look(self, image: Image, near: Box) -> Box | None:
-        """Look for one face near where it was, as ``StreamDetector`` says.
+    def find_near(self, image: Image, box: Box) -> Box | None:
+        """Find one face near its previous place; see ``StreamDetector``.
 
-        The face may be 0.8 to 1.3 times as large as it was, and lie anywhere in its box and 0.4 of its side around it.
+        The face may be 0.8 to 1.3 times as large as it was, and lie anywhere in its box with a margin of 0.4.
         """
-        face = self._look(image, near, _QUICK)
-        if face is None or face[1].iou(near) < 0.6:  # near the patch's edge the quick look is not exact
-            face = self._look(image, near, self._thorough) or face
+        face = self._search_crop(image, box, _QUICK)
+        if face is None or face[1].iou(box) < 0.6:  # near the edge of its crop, the quick search is not exact
+            face = self._search_crop(image, box, self._thorough) or face
         return face and face[1]
 
-    def _search(self, image: Image, start: float, stop: float, known: Sequence[Box], how: _Look) -> list[Box]:
+    def _find(
+        self, image: Image, start: float, stop: float, known: Sequence[Box], crop_search: _CropSearch
+    ) -> list[Box]:
         if min(image.shape[:2]) < _WINDOW:
             return []
         proposals = self._propose(image, start, stop, known)
-        found = [face for proposal in proposals if (face := self._look(image, proposal, how))]
+        found = [face for proposal in proposals if (face := self._search_crop(image, proposal, crop_search))]
         boxes: list[Box] = []
         # OpenCV's threads report in any order; sorted, the same picture always gives the same boxes.
-        for _, box in sorted(found, key=lambda face: (-face[0], by_size(face[1]))):
+        for _, box in sorted(found, key=lambda face: (-face[0], largest_first(face[1]))):
             if not any(same_face(box, other) for other in (*known, *boxes)):
                 boxes.append(box)
-        return sorted(boxes, key=by_size)
+        return sorted(boxes, key=largest_first)
 
     def _propose(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
-        """Wherever even one window of a coarse scan sees a face: nearly every face, and some of what is none."""
+        """The places where at least one window of a coarse scan finds a face: nearly all faces, and false positives."""
         height, width = image.shape[:2]
         scale = min(1.0, _WINDOW / self.min_face / min(height, width))
         border = round(self.border * min(height, width))
@@ -157,11 +161,11 @@ class HaarDetector:
         if not bands:
             return []
         first, last = min(band.top for band in bands), max(band.bottom for band in bands)
-        seen = Box(left, round(first / scale) - border, right, round(last / scale) - border)
-        small = _at_size(cut_grey(image, seen), round(seen.width * scale), round(seen.height * scale))
-        for box in known:  # a flat area is passed over at once, where a face would take long
-            x1, x2 = (max(0, round((x - seen.x1) * scale)) for x in (box.x1, box.x2))
-            y1, y2 = (max(0, round((y - seen.y1) * scale)) for y in (box.y1, box.y2))
+        area = Box(left, round(first / scale) - border, right, round(last / scale) - border)
+        small = _resize(crop_gray(image, area), round(area.width * scale), round(area.height * scale))
+        for box in known:  # the cascade rejects a flat area at once, but takes long for a face
+            x1, x2 = (max(0, round((x - area.x1) * scale)) for x in (box.x1, box.x2))
+            y1, y2 = (max(0, round((y - area.y1) * scale)) for y in (box.y1, box.y2))
             small[y1:y2, x1:x2] = 128
         hits = []
         for band in bands:
@@ -169,13 +173,13 @@ class HaarDetector:
             part = small[y0 : band.bottom - first, x0 : small.shape[1] - x0]
             found = self._hits(part, self.scale_factor, band.window, band.window)
             hits += [(x0 + x, y0 + y, width, height) for x, y, width, height in found]
-        # OpenCV drops a group of one; with every hit counted twice, a single one stays.
-        groups, _ = cv2.groupRectangles(hits * 2, 1, _NEARBY)
-        boxes = [_to_box(group, 1 / scale, seen.x1, seen.y1) for group in groups]
+        # OpenCV drops groups of one; with every hit counted twice, a single hit stays.
+        groups, _ = cv2.groupRectangles(hits * 2, 1, _GROUP_EPS)
+        boxes = [_to_box(group, 1 / scale, area.x1, area.y1) for group in groups]
         return [box for box in boxes if mostly_inside(box, image)]
 
     def _bands(self, width: int, height: int, start: float, stop: float) -> list[_Band]:
-        """What a share of the search has to go over, in a picture of that size with its border."""
+        """The rows to scan in a part of a search, in a picture of this size including its border."""
         bands = []
         for level, begin, share in _levels(width, height, self.border, self.scale_factor):
             rows = level.bottom - level.top - level.window
@@ -184,44 +188,49 @@ class HaarDetector:
                 bands.append(level._replace(top=level.top + first, bottom=level.top + last + level.window))
         return bands
 
-    def _look(self, image: Image, near: Box, how: _Look) -> tuple[int, Box] | None:
-        """The face near a box, and how many windows agree on it.
+    def _search_crop(self, image: Image, box: Box, crop_search: _CropSearch) -> tuple[int, Box] | None:
+        """The face near a box, and the number of windows that agree on it.
 
-        The patch's mirror image is looked at, too: the cascade is not symmetric, and tells more of a face by a second
-        opinion than by a finer scan of the first.
+        The mirror image of the crop is searched too. The cascade is not symmetric, and this second opinion adds more
+        than a finer scan would.
         """
-        side = round(how.side * (1 + 2 * how.margin))
-        seen = near.padded(how.margin)
-        patch = _at_size(cut_grey(image, seen), side, side)
-        smallest, largest = round(how.smallest * how.side), round(how.largest * how.side)
+        side = round(crop_search.side * (1 + 2 * crop_search.margin))
+        area = box.padded(crop_search.margin)
+        patch = _resize(crop_gray(image, area), side, side)
+        smallest, largest = (
+            round(crop_search.smallest * crop_search.side),
+            round(crop_search.largest * crop_search.side),
+        )
         hits = self._hits(patch, 1.1, smallest, largest)
         mirrored = self._hits(cv2.flip(patch, 1), 1.1, smallest, largest)
         hits += [(side - x - width, y, width, height) for x, y, width, height in mirrored]
-        groups, votes = cv2.groupRectangles(hits, how.votes)
+        groups, votes = cv2.groupRectangles(hits, crop_search.votes)
         if not len(groups):
             return None
         most, best = max(zip(map(int, votes), map(tuple, groups), strict=True))
-        box = _to_box(best, seen.width / side, seen.x1, seen.y1)
-        return (most, box) if mostly_inside(box, image) else None
+        face = _to_box(best, area.width / side, area.x1, area.y1)
+        return (most, face) if mostly_inside(face, image) else None
 
-    def _hits(self, grey: MatLike, scale_factor: float, smallest: int, largest: int) -> list[_Rectangle]:
-        """Every window of these sizes that passes the cascade."""
+    def _hits(self, gray: MatLike, scale_factor: float, smallest: int, largest: int) -> list[_Rectangle]:
+        """All windows of these sizes that the cascade accepts."""
         hits = self._cascade.detectMultiScale(
-            grey, scale_factor, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
+            gray, scale_factor, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
         )
         return [(int(x), int(y), int(width), int(height)) for x, y, width, height in hits]
 
 
 @lru_cache(maxsize=8)  # the same for every frame
 def _levels(width: int, height: int, border: float, scale_factor: float) -> list[tuple[_Band, float, float]]:
-    """For each size of window all rows of a picture with its border, and when its turn is: begin and length."""
+    """For each window size, all rows of a picture with its border, and the part of the search in which they are
+    scanned, as (band, begin, length).
+    """
     edge = round(border * min(width, height) / (1 + 2 * border))
     bands, costs = [], []
     factor = 1.0
     while (window := round(_WINDOW * factor)) < min(width, height):
-        outside = max(0, edge - window // 2)  # a face further out would not lie mostly in the picture
+        outside = max(0, edge - window // 2)  # a face further out would not be mostly inside the picture
         bands.append(_Band(window, outside, outside, height - outside))
-        # OpenCV moves windows over 48 pixels by less than the others; the number is what was measured.
+        # OpenCV moves windows of more than 48 pixels by smaller steps than the others; 6 was measured.
         area = (width - 2 * outside - window) * (height - 2 * outside - window)
         costs.append(area / factor**2 * (6 if factor >= 2 else 1))
         factor *= scale_factor
@@ -240,14 +249,14 @@ def _load_cascade() -> cv2.CascadeClassifier:
         cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).with_name("data") / name))
     if cascade is None or cascade.empty():
         raise DetectorError(
-            f"OpenCV {cv2.__version__} lacks {name}, which opencv-python 4 has and 5 has no more: "
+            f"OpenCV {cv2.__version__} lacks {name}, which opencv-python 4 has and 5 has not: "
             "pip install 'opencv-python>=4.13,<5'"
         )
     return cascade
 
 
-def _at_size(grey: Image, width: int, height: int) -> MatLike:
-    return cv2.resize(halved(grey, (height, width)), (width, height), interpolation=cv2.INTER_LINEAR)
+def _resize(gray: Image, width: int, height: int) -> MatLike:
+    return cv2.resize(reduce_by_halves(gray, (height, width)), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _to_box(rectangle: Sequence[int], scale: float, left: float, top: float) -> Box:

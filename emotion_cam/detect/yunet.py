@@ -1,6 +1,6 @@
 """YuNet, run by OpenCV's FaceDetectorYN.
 
-Wu, Peng and Yu, "YuNet: A tiny millisecond-level face detector" (Machine Intelligence Research 20, 2023).
+Source: Wu, Peng and Yu, "YuNet: A tiny millisecond-level face detector" (Machine Intelligence Research 20, 2023).
 """
 
 from __future__ import annotations
@@ -10,64 +10,67 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion_cam.detect.base import MIN_FACE, Floats, Framing, NetworkDetector
+from emotion_cam.defaults import MIN_FACE
+from emotion_cam.detect.base import Floats, Framing, NetworkDetector
 from emotion_cam.errors import DetectorError
 from emotion_cam.types import Image
 
-_SMALLEST = 16
-"""The side in pixels to which the smallest face that is wanted is reduced. It saw every face in our clips at 12, too,
-but was less sure of them; it was trained on faces from about 10 to 300 pixels."""
+_FACE_SIDE = 16
+"""The side in pixels that the smallest face has in the network's input. In our clips 12 was enough to find every face,
+but with lower scores; the network was trained on faces of about 10 to 300 pixels."""
 
-_LARGEST = 2.0
+_MAX_SCALE = 2.0
 """How many times a picture is enlarged at most."""
 
-_LEAST = 64
-"""The least height and width in pixels that the network is shown. At 32 or less, OpenCV runs it on one cell in a row,
-and what it then says is made up of stray memory."""
+_MIN_INPUT = 64
+"""The least height and width in pixels of the network's input. At 32 or less, OpenCV runs it on a single row of cells,
+and its answers are stray memory."""
 
-_OVERLAP = 0.3
-"""Above which IoU two answers are of the same face; OpenCV's own figure."""
+_SAME_FACE_IOU = 0.3
+"""Two answers that overlap by more are the same face; OpenCV's own number."""
 
 
 class YuNetDetector(NetworkDetector):
-    """OpenCV's FaceDetectorYN: quicker than a search with the cascade, and sees tilted heads and dim faces.
+    """OpenCV's FaceDetectorYN: faster than a search with the cascade, and finds tilted heads and dim faces.
 
     Args:
-        model: YuNet's ONNX file, as of OpenCV Zoo: face_detection_yunet_2023mar.onnx.
+        model: YuNet's ONNX file, as in OpenCV Zoo: face_detection_yunet_2023mar.onnx.
         min_face: the side of the smallest face to find, as a share of the picture's shorter side. The picture is
-            reduced until that face just is large enough for the network, so the time goes with the inverse square of
+            reduced until that face is just large enough for the network, so the time falls with the square of
             ``min_face``, and large pictures take hardly longer than small ones.
-        threshold: the score above which a face is believed in, in (0, 1). OpenCV's own 0.9 is for clear ones only.
+        threshold: the least score of a face, in (0, 1). OpenCV's own 0.9 finds clear faces only.
 
     Raises:
         ValueError: ``min_face`` is not in (0, 1].
-        DetectorError: the file is missing or no YuNet.
+        DetectorError: the file is missing or not YuNet's.
     """
 
     framing = Framing(scale=1.12, down=-0.03)
-    around = 1.0
+    crop_margin = 1.0
 
     def __init__(self, model: Path, min_face: float = MIN_FACE, threshold: float = 0.6) -> None:
         super().__init__(min_face)
         if not model.is_file():
-            raise DetectorError(f"There is no detector's model {model}.")
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what goes wrong is told below
+            raise DetectorError(f"The model file {model} does not exist.")
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below says it all
         try:
-            self._network = cv2.FaceDetectorYN.create(str(model), "", (_LEAST, _LEAST), threshold, _OVERLAP)
-            self._network.detect(np.zeros((_LEAST, _LEAST, 3), np.uint8))  # another network fails here
+            self._network = cv2.FaceDetectorYN.create(
+                str(model), "", (_MIN_INPUT, _MIN_INPUT), threshold, _SAME_FACE_IOU
+            )
+            self._network.detect(np.zeros((_MIN_INPUT, _MIN_INPUT, 3), np.uint8))  # another network fails here
         except cv2.error as error:
-            raise DetectorError(f"{model} is damaged or no YuNet model (ONNX).") from error
+            raise DetectorError(f"{model} is damaged or not a YuNet model (ONNX).") from error
         finally:
             cv2.utils.logging.setLogLevel(level)
 
     def corners(self, image: Image, smallest: float) -> Floats:
-        """The network's own boxes, as ``NetworkDetector`` says."""
+        """The network's own boxes; see ``NetworkDetector``."""
         height, width = image.shape[:2]
-        scale = min(_LARGEST, _SMALLEST / smallest)
+        scale = min(_MAX_SCALE, _FACE_SIDE / smallest)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        if min(size) < _LEAST:
-            right, bottom = (max(0, _LEAST - side) for side in size)
+        if min(size) < _MIN_INPUT:
+            right, bottom = (max(0, _MIN_INPUT - side) for side in size)
             small = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         self._network.setInputSize((small.shape[1], small.shape[0]))
         _, faces = self._network.detect(small)

@@ -1,213 +1,215 @@
-"""From a picture to its faces: detector or tracker, extract_face, classifiers."""
+"""Recognizes the faces of a picture (``Recognizer``) and of a stream (``Follower``)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from emotion_cam.recognition.classifier import Classifier, shipped_models
-from emotion_cam.detect import Detector, HaarDetector
-from emotion_cam.errors import ModelError
-from emotion_cam.recognition.groups import groupings
-from emotion_cam.preprocess import extract_face
+from emotion_cam.card import choose_models, read_card
+from emotion_cam.defaults import SEARCH_EVERY, SMOOTH
+from emotion_cam.detect.base import Detector
+from emotion_cam.detect.haar import HaarDetector
+from emotion_cam.recognition.groups import make_groupings
+from emotion_cam.recognition.predictor import TaskPredictor
 from emotion_cam.recognition.tracker import MEMORY, Tracked, Tracker
-from emotion_cam.types import Box, ClassMap, Face, Frame, Image, Prediction
+from emotion_cam.types import Box, Face, Image, Prediction
 
 
 class Recognizer:
-    """Finds the faces of a picture and says what each one shows.
+    """Finds the faces of a picture and predicts labels for each: ``recognizer(image)``.
 
     >>> from emotion_cam import Recognizer
-    >>> faces = Recognizer()(image)                        # image: uint8 BGR, as OpenCV reads it
+    >>> recognizer = Recognizer()
+    >>> recognizer.tasks
+    ('emotion', 'gender')
+    >>> faces = recognizer(image)
     >>> faces[0].predictions["emotion"].label
     'happy'
 
-    For the frames of a camera or a video, ``follow`` is many times quicker, and numbers the faces.
+    For the frames of a camera or a video use ``follow``: it is many times faster, and gives each face a number.
 
     Args:
-        models: model folders; the shipped ones if none are given.
-        detector: finds the boxes; OpenCV's Haar cascade if none is given.
+        models: model folders. Each takes the place of the shipped model of the same task, or adds a task.
+        without: tasks to leave out; their models are not loaded.
+        detector: finds the boxes; OpenCV's Haar cascade by default. ``open_detector`` opens others.
         runtime: what runs the networks, "litert" or "keras".
-        threads: how many threads each network may use.
-        min_confidence: below which score a network is taken to be unsure; what each model's card says if none is given.
-        groups: by name the labels that go under it, as in {"positive": ["happy", "surprise"]}; their scores are summed.
+        threads: the number of threads that each network may use.
+        min_confidence: the score below which a prediction counts as unsure, in [0, 1]; by default the one of each
+            model's card.
+        groups: labels under a common name, as in ``{"positive": ["happy", "surprise"]}``; their scores are summed.
 
     Raises:
-        ModelError: a model folder is missing, incomplete or inconsistent, or two tell the same task.
+        ModelError: a model folder is missing, incomplete or inconsistent, two are for the same task, or there is no
+            such runtime or no model for a task to leave out.
         GroupError: the groups do not fit the models' labels.
+        DetectorError: no detector is given, and this OpenCV has no cascades.
+        MissingExtraError: the runtime is Keras, which is not installed.
     """
 
     def __init__(
         self,
         models: Sequence[Path | str] | None = None,
         *,
+        without: Collection[str] = (),
         detector: Detector | None = None,
         runtime: str = "litert",
         threads: int = 1,
         min_confidence: float | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        folders = shipped_models().values() if models is None else [Path(folder) for folder in models]
-        self.classifiers = [Classifier(folder, runtime=runtime, threads=threads) for folder in folders]
-        tasks = [classifier.card.task for classifier in self.classifiers]
-        if len(set(tasks)) < len(tasks):
-            raise ModelError(f"Each model needs a task of its own, but these tell {' and '.join(tasks)}.")
-        grouped = groupings([classifier.card.labels for classifier in self.classifiers], groups or {})
-        self._groupings = dict(zip(tasks, grouped, strict=True))
-        self._detect = detector or HaarDetector()
-        self._min_confidence = min_confidence
+        folders = choose_models([Path(folder) for folder in models or ()], without)
+        groupings = make_groupings([read_card(folder).labels for folder in folders], groups or {})
+        self._predictors = [
+            TaskPredictor(folder, runtime=runtime, threads=threads, min_confidence=min_confidence, grouping=grouping)
+            for folder, grouping in zip(folders, groupings, strict=True)
+        ]
+        self._detector = HaarDetector() if detector is None else detector
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that are predicted for each face, in the order of ``Face.predictions``."""
+        return tuple(predictor.task for predictor in self._predictors)
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
-        """Find and classify the faces; what is told of each is the mean of it and its mirror image.
+        """Recognize the faces of a picture. Each prediction is the mean of those for the face and its mirror image.
 
         Args:
-            image: uint8, (height, width, 3), BGR.
+            image: uint8, (height, width, 3), BGR, as OpenCV reads it.
 
         Returns:
-            One Face for each face, in the detector's order; none if there is none.
+            The faces in the order of the detector, which is largest first; empty if there are none.
         """
-        boxes = self._detect(image)
-        predictions: list[dict[str, Prediction]] = [{} for _ in boxes]
-        for classifier in self.classifiers:
-            for found, prediction in zip(predictions, self.predict_from_both(classifier, image, boxes), strict=True):
-                found[classifier.card.task] = prediction
-        return tuple(_face(image, box, found) for box, found in zip(boxes, predictions, strict=True))
+        boxes = self._detector(image)
+        by_task = {predictor.task: predictor.both(image, boxes) for predictor in self._predictors}
+        return tuple(
+            _face(image, box, {task: predictions[index] for task, predictions in by_task.items()})
+            for index, box in enumerate(boxes)
+        )
 
-    def follow(self, every: float = 0.2, smooth: float = 0.5) -> Follower:
-        """Begin a stream: what is returned takes its frames in order, and gives their faces with their numbers.
-
-        >>> recognize = Recognizer().follow()
-        >>> for frame in open_source(camera=0):
-        ...     faces = recognize(frame)
+    def follow(self, every: float = SEARCH_EVERY, smooth: float = SMOOTH) -> Follower:
+        """Start a stream, whose frames the Follower takes in order.
 
         Args:
-            every: within how many seconds of the stream the whole picture is searched for new faces; 0: in every frame.
-            smooth: over how many seconds of the stream each face's scores are averaged; 0 for every frame's own.
+            every: the seconds of the stream within which the whole picture is searched for new faces; 0 searches every
+                frame in full.
+            smooth: the seconds of the stream over which each face's scores are averaged; 0 gives every frame's own.
 
         Raises:
             ValueError: ``every`` or ``smooth`` is negative.
         """
-        return Follower(self, Tracker(self._detect, every), smooth)
-
-    def predict(
-        self, classifier: Classifier, image: Image, boxes: Sequence[Box], mirrored: Sequence[bool] | None = None
-    ) -> list[Prediction]:
-        """What one of the classifiers says of faces that were found already, all in one batch.
-
-        Args:
-            classifier: one of ``classifiers``.
-            image: uint8, (height, width, 3), BGR.
-            boxes: where the faces are; they may reach over the edge of the picture.
-            mirrored: for each face whether to show the network its mirror image; none of them if this is not given.
-        """
-        card = classifier.card
-        least = card.min_confidence if self._min_confidence is None else self._min_confidence
-        faces = [extract_face(image, box, card.size, card.margin) for box in boxes]
-        turned = np.zeros(len(boxes), bool) if mirrored is None else np.asarray(mirrored, bool)
-        scores, maps = classifier.explain(
-            [face[:, ::-1] if turn else face for face, turn in zip(faces, turned, strict=True)]
-        )
-        if maps is not None:
-            maps[turned] = maps[turned][:, :, ::-1]
-        seen = [box.padded(card.margin) for box in boxes]
-        class_maps = [None] * len(boxes) if maps is None else map(ClassMap, maps, seen)
-        told = [Prediction(card.labels, row, least, found) for row, found in zip(scores, class_maps, strict=True)]
-        return [self._groupings[card.task](prediction) for prediction in told]
-
-    def predict_from_both(self, classifier: Classifier, image: Image, boxes: Sequence[Box]) -> list[Prediction]:
-        """As ``predict``, but the mean of what is said of a face and of its mirror image, which is right more often."""
-        mirrored = [False] * len(boxes) + [True] * len(boxes)
-        told = self.predict(classifier, image, [*boxes, *boxes], mirrored)
-        return [one.mixed(other, 0.5) for one, other in zip(told[: len(boxes)], told[len(boxes) :], strict=True)]
+        return Follower(self._predictors, Tracker(self._detector, every), smooth)
 
 
 class Follower:
-    """Says what the faces of a stream's frames show, frame by frame in order: ``follow(frame)``.
-
-    Every face has a number while it is in view, and scores that are averages over time, of that face alone. The
-    networks see it and its mirror image by turns, which in an average is as good as both, and takes half as long. What
-    stays the same while a face is in view, as its card says of a model, is asked for ten times a second and
-    averaged over ten seconds. A face that is hidden for a moment still shows what it showed before, and not what hides
+    """Recognizes the faces of a stream, frame by frame in order: ``follower(image, time)``. ``Recognizer.follow`` makes
     it.
+
+    >>> from emotion_cam import Recognizer, open_source
+    >>> follower = Recognizer().follow()
+    >>> tracks = set()
+    >>> with open_source(video=clip) as source:
+    ...     for frame in source:
+    ...         tracks |= {face.track for face in follower(frame.image, frame.time)}
+    >>> tracks
+    {1}
+
+    Each face keeps its number while it is in view, and its scores are averages over time. The networks get the face and
+    its mirror image in alternation: on average this is as accurate as both in each frame, and takes half the time. A
+    steady task, such as gender, is predicted ten times a second and averaged over ten seconds. A face that is hidden
+    for a moment keeps its predictions.
     """
 
-    STEADY_EVERY = 0.1
-    STEADY_WINDOW = 10.0
+    STEADY_INTERVAL = 0.1
+    """Seconds between two predictions of a steady task for the same face."""
 
-    def __init__(self, recognizer: Recognizer, tracker: Tracker, smooth: float) -> None:
+    STEADY_SMOOTH = 10.0
+    """Seconds over which the scores of a steady task are averaged."""
+
+    def __init__(self, predictors: Sequence[TaskPredictor], tracker: Tracker, smooth: float) -> None:
         if not smooth >= 0:
-            raise ValueError(f"smooth is a time in seconds, at least 0, not {smooth}")
-        self._recognizer = recognizer
-        self._track = tracker
+            raise ValueError(f"`smooth` is a time in seconds: it must be at least 0, not {smooth}.")
+        self._predictors = predictors
+        self._tracker = tracker
         self._smooth = smooth
         self._averages: dict[int, dict[str, _Average]] = {}
 
-    def __call__(self, frame: Frame) -> tuple[Face, ...]:
-        """Find and classify the faces of the next frame; they come in the order of their numbers."""
-        tracked = self._track(frame.image, frame.time)
-        seen = [face for face in tracked if face.seen or face.number not in self._averages]
-        for face in seen:
+    def __call__(self, image: Image, time: float) -> tuple[Face, ...]:
+        """Recognize the faces of the next frame.
+
+        Args:
+            image: uint8, (height, width, 3), BGR.
+            time: the frame's time in the stream, in seconds.
+
+        Returns:
+            The faces, ordered by their track numbers; empty if there are none.
+        """
+        tracked = self._tracker(image, time)
+        to_predict = [face for face in tracked if face.detected or face.number not in self._averages]
+        for face in to_predict:
             self._averages.setdefault(face.number, {})
-        for classifier in self._recognizer.classifiers:
-            self._classify(classifier, seen, frame)
+        for predictor in self._predictors:
+            self._predict(predictor, to_predict, image, time)
         faces = tuple(
-            _face(frame.image, face.box, {task: a.mean for task, a in self._averages[face.number].items()}, face.number)
+            _face(image, face.box, {task: a.mean for task, a in self._averages[face.number].items()}, face.number)
             for face in tracked
         )
-        self._forget(frame.time)
+        self._forget(time)
         return faces
 
-    def _classify(self, classifier: Classifier, faces: Sequence[Tracked], frame: Frame) -> None:
-        """Take the scores of those faces into their averages for whom it is time."""
-        task, pause, window = classifier.card.task, 0.0, self._smooth
-        if classifier.card.steady and self._smooth:
-            pause, window = self.STEADY_EVERY, self.STEADY_WINDOW
-        averages = [self._averages[face.number].setdefault(task, _Average(window)) for face in faces]
+    def _predict(self, predictor: TaskPredictor, faces: Sequence[Tracked], image: Image, time: float) -> None:
+        """Add a prediction to the average of each face for which one is due."""
+        interval, smooth = 0.0, self._smooth
+        if predictor.steady and self._smooth:
+            interval, smooth = self.STEADY_INTERVAL, self.STEADY_SMOOTH
+        averages = [self._averages[face.number].setdefault(predictor.task, _Average(smooth)) for face in faces]
         due = [
-            (face, average)
+            (face.box, average)
             for face, average in zip(faces, averages, strict=True)
-            if not 0 <= frame.time - average.time < pause
+            if not 0 <= time - average.time < interval
         ]
-        boxes = [face.box for face, _ in due]
+        boxes = [box for box, _ in due]
         if self._smooth:
-            mirrored = [average.count % 2 == 1 for _, average in due]
-            predictions = self._recognizer.predict(classifier, frame.image, boxes, mirrored)
+            predictions = predictor(image, boxes, mirrored=[average.count % 2 == 1 for _, average in due])
         else:
-            predictions = self._recognizer.predict_from_both(classifier, frame.image, boxes)
+            predictions = predictor.both(image, boxes)
         for (_, average), prediction in zip(due, predictions, strict=True):
-            average.add(prediction, frame.time)
+            average.add(prediction, time)
 
-    def _forget(self, seconds: float) -> None:
-        """Let go of faces whose numbers do not come back."""
+    def _forget(self, time: float) -> None:
+        """Drop the averages of faces whose numbers cannot return."""
         self._averages = {
             number: averages
             for number, averages in self._averages.items()
-            if any(abs(seconds - average.time) <= MEMORY for average in averages.values())
+            if any(abs(time - average.time) <= MEMORY for average in averages.values())
         }
 
 
 class _Average:
-    """A prediction averaged over about so many seconds; ``mean`` at the ``time`` of the latest, of ``count`` so far."""
+    """The average of one face's predictions of one task over the last seconds.
+
+    Attributes:
+        mean: the average, at the place of the latest prediction.
+        time: the time of the latest prediction in seconds; -inf before the first.
+        count: the number of predictions.
+    """
 
     mean: Prediction
 
-    def __init__(self, window: float) -> None:
+    def __init__(self, smooth: float) -> None:
+        self._smooth = smooth
         self.time = -math.inf
-        self._window = window
         self.count = 0
 
-    def add(self, prediction: Prediction, seconds: float) -> None:
+    def add(self, prediction: Prediction, time: float) -> None:
         self.count += 1
         share = 1 / self.count
         if self.count > 1:
-            # An exponential average is as old, in the mean, as one over a window of twice its time constant.
-            elapsed = max(0.0, seconds - self.time)
-            share = max(share, -math.expm1(-2 * elapsed / self._window)) if self._window else 1.0
+            # The mean age of an exponential average is its time constant; of one over a window, half of the window.
+            elapsed = max(0.0, time - self.time)
+            share = max(share, -math.expm1(-2 * elapsed / self._smooth)) if self._smooth else 1.0
             prediction = prediction.mixed(self.mean, share)
-        self.mean, self.time = prediction, seconds
+        self.mean, self.time = prediction, time
 
 
 def _face(image: Image, box: Box, predictions: dict[str, Prediction], track: int | None = None) -> Face:
