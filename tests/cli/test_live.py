@@ -80,17 +80,17 @@ class Program:
             subprocess.run(["xdotool", "key", "--window", window, key], env=environment, check=True, timeout=SECONDS)
             time.sleep(0.7)
 
-    def wait_for(self, told: str) -> None:
-        """Until it says something on standard error."""
+    def wait_for(self, text: str) -> None:
+        """Wait until it prints this on standard error."""
         limit = threading.Timer(SECONDS, self._process.kill)
         limit.start()
         assert self._process.stderr
-        found = any(told in line for line in self._process.stderr)
+        found = any(text in line for line in self._process.stderr)
         limit.cancel()
         assert found
 
     def interrupt(self) -> None:
-        """What Ctrl-C does."""
+        """The same as Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
     def end(self) -> tuple[int, str, str]:
@@ -120,7 +120,7 @@ def test_a_window_with_keys_while_recording(camera: dict[str, str], display: str
     (snapshot,) = tmp_path.glob("emotion-cam-*.png")
     shown = cv2.imread(str(snapshot))
     assert shown is not None
-    # In the window the picture is mirrored: the grey strip is on the left, and the portrait is drawn on.
+    # In the window the picture is mirrored: the gray strip is on the left, and the portrait is drawn on.
     assert np.abs(shown[200:, 5:100].astype(int) - 90).mean() < 12
 
     with av.open(str(tmp_path / "me.mp4")) as video:
@@ -158,7 +158,7 @@ def test_an_unplugged_camera_ends_with_one_clear_line(camera: dict[str, str], tm
         assert sum(1 for _ in video.decode(video=0)) >= 1
 
 
-def test_a_camera_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_a_missing_camera_is_named_with_the_cameras_that_exist(tmp_path: Path) -> None:
     code, _, err = Program(["--camera", "7", "--no-show", "--out", "me.mp4"], tmp_path).end()
     assert code == 1
     assert "amera 7" in err
@@ -177,12 +177,12 @@ def test_the_cameras_are_listed_with_name_path_and_sizes(camera: dict[str, str],
 
 
 @pytest.mark.parametrize(
-    ("size", "given", "told"),
+    ("size", "given", "message"),
     [("320x240", (320, 240), ""), ("1280x720", SIZE, "Camera 0 gives 640×480 instead of 1280×720.")],
     ids=["offered", "not offered"],
 )
 def test_a_camera_by_name_is_asked_for_a_size(
-    camera: dict[str, str], tmp_path: Path, size: str, given: tuple[int, int], told: str
+    camera: dict[str, str], tmp_path: Path, size: str, given: tuple[int, int], message: str
 ) -> None:
     arguments = ["--camera", "pretend", "--size", size, "--fps", "30", "--no-show", "--out", "me.png"]
     program = Program(arguments, tmp_path, PRETEND_UNPLUG="25", **camera)
@@ -190,7 +190,7 @@ def test_a_camera_by_name_is_asked_for_a_size(
     shown = cv2.imread(str(tmp_path / "me-000000.png"))
     assert shown is not None
     assert shown.shape[1::-1] == given
-    assert err.splitlines()[:-1] == ([told] if told else [])
+    assert err.splitlines()[:-1] == ([message] if message else [])
 
 
 def test_a_camera_that_is_plugged_in_again_is_recorded_into_the_same_files(
@@ -220,7 +220,7 @@ def test_a_camera_that_is_plugged_in_again_is_recorded_into_the_same_files(
 def test_the_window_can_be_left_while_the_camera_is_away(camera: dict[str, str], display: str, tmp_path: Path) -> None:
     arguments = ["--camera", "0", "--reconnect", "inf", "--out", "me.mp4"]
     program = Program(arguments, tmp_path, DISPLAY=display, PRETEND_UNPLUG="25", **camera)
-    program.wait_for("trying again for ever")
+    program.wait_for("retrying")
     program.press("q")
     code, out, _ = program.end()
     assert code == 0
