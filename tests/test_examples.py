@@ -24,10 +24,10 @@ MODULES = [
 def test_examples_in_docstrings(
     name: str, portrait: Image, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``image`` is the portrait, ``photo.jpg`` and ``clip.mp4`` lie in the current folder."""
+    """``image`` is the portrait, ``clip`` a path; photo.jpg and clip.mp4 lie in the current folder."""
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("photo.jpg", portrait)
     Path("clip.mp4").write_bytes(film.read_bytes())
     module = importlib.import_module(name)
-    result = doctest.testmod(module, extraglobs={"image": portrait}, optionflags=doctest.ELLIPSIS)
+    result = doctest.testmod(module, extraglobs={"image": portrait, "clip": "clip.mp4"}, optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
