@@ -102,6 +102,16 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     teachers: tuple[Origin, ...] = ()
 
 
+BINS = 15
+"""The number of bins of equal width in a reliability diagram, as Guo et al. 2017 use."""
+
+SHIFT = 0.08
+"""How far a face's box is shifted to measure framing, as a share of its side."""
+
+SCALES = (0.85, 1.15)
+"""The factors by which a face's box is scaled to measure framing."""
+
+
 class Bin(msgspec.Struct, frozen=True, kw_only=True):
     """The pictures whose top score lies in (lower, upper].
 
@@ -120,11 +130,11 @@ class Bin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """How far scores and accuracy lie apart (Guo et al. 2017).
+    """How far scores and accuracy lie apart (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
     Attributes:
         error: the expected calibration error.
-        bins: the points of the reliability diagram; bins without pictures are left out.
+        bins: the points of the reliability diagram, over BINS bins; those without pictures are left out.
     """
 
     error: Share
@@ -203,7 +213,12 @@ class FramingChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Framing(msgspec.Struct, frozen=True, kw_only=True):
-    """How much balanced accuracy is lost when the face's box is shifted or scaled, for every change and over all."""
+    """How much balanced accuracy is lost when the face's box is shifted by SHIFT or scaled by SCALES.
+
+    Attributes:
+        changes: the figures for each change of the box.
+        mean_loss, worst_loss: over all changes.
+    """
 
     changes: tuple[FramingChange, ...]
     mean_loss: float

@@ -1,57 +1,55 @@
-"""The mean of several networks' weights: as quick as one of them, and often better than each."""
+"""The mean of the weights of several networks: as fast as one of them, and often more accurate than each."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from emotion_cam.recognition.classifier import ModelCard
+from emotion_cam.card import ModelCard, TrainingRecord, read_card
 from emotion_cam.errors import ModelError, TrainingError
+from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet
-from emotion_cam.training.folder import finish, origin
-from emotion_cam.training.train import NETWORK_OPTIONS
+from emotion_cam.training.folder import finish
+from emotion_cam.training.networks import NETWORKS
 
-ALIKE = ("task", "labels", "size", "margin", "network", "parameters")
-"""What of model.json must be the same for weights to have the same meaning."""
+EQUAL = ("task", "labels", "size", "margin", "network", "parameters")
+"""The fields of the card that must be equal for the weights to have the same meaning."""
 
 
 def average(folders: Sequence[Path], out: Path, sets: Sequence[FaceSet], command: str = "") -> Path:
     """Write a model whose weights are the mean of the models' in ``folders``, and measure it.
 
-    This gains something where all of them went on from the same weights, on data or with recipes a little apart:
-    then the mean lies in the same valley of the loss, nearer its floor. Networks that started from different random
-    weights have no mean worth having. The statistics of batch normalisation are averaged like the weights.
+    It helps if all of them were trained on from the same weights, on slightly different data or with slightly different
+    recipes: then their mean lies in the same valley of the loss, nearer to its floor. The mean of networks that were
+    trained from different random weights is useless. The statistics of batch normalization are averaged like weights.
 
     Args:
         folders: two model folders or more, each with model.keras.
-        out: the model folder to write; what stands there is replaced when the new one is complete.
-        sets: validation splits to measure on, with the models' labels.
-        command: what to write into the card as the command that did it.
+        out: the model folder to write; an older one is replaced when the new one is complete.
+        sets: the validation splits to measure on, with the models' labels.
+        command: the command that the card records.
 
     Returns:
         ``out``.
 
     Raises:
-        TrainingError: there are fewer than two, or they are not alike.
+        TrainingError: there are fewer than two folders, or the models do not match.
         ModelError: a folder is missing or incomplete.
 
     Source: Wortsman et al., "Model soups", ICML 2022, section 2 (a uniform soup).
     """
     if len(folders) < 2:
         raise TrainingError("An average needs two models or more.")
-    cards = [ModelCard.load(folder) for folder in folders]
-    first = cards[0].written
-    for card in cards[1:]:
-        different = [key for key in ALIKE if card.written.get(key) != first.get(key)]
+    cards = [read_card(folder) for folder in folders]
+    for folder, card in zip(folders[1:], cards[1:], strict=True):
+        different = [name for name in EQUAL if getattr(card, name) != getattr(cards[0], name)]
         if different:
-            raise TrainingError(
-                f"{card.folder} has another {different[0]} than {cards[0].folder}; average like models."
-            )
+            raise TrainingError(f"{folder} and {folders[0]} differ in {different[0]}; average models that match.")
     models = [_load(folder) for folder in folders]
     try:
         models[0].set_weights([np.mean(weights, axis=0) for weights in zip(*map(_weights, models), strict=True)])
@@ -63,7 +61,7 @@ def average(folders: Sequence[Path], out: Path, sets: Sequence[FaceSet], command
         new.mkdir(parents=True)
         models[0].save(new / "model.keras")
         _copy_histories(folders, new)
-        finish(new, out, _written(cards, command), sets)
+        finish(new, out, _card(cards, command), sets)
     except OSError as error:
         raise TrainingError(f"{out} cannot be written: {error.strerror}.") from error
     finally:
@@ -88,14 +86,23 @@ def _copy_histories(folders: Sequence[Path], new: Path) -> None:
             shutil.copy(file, new / f"part-{number}-{file.name}")
 
 
-def _written(cards: Sequence[ModelCard], command: str) -> dict[str, Any]:
-    data = {entry["name"]: entry for card in reversed(cards) for entry in card.written.get("data", [])}
-    kept = {key: cards[0].written[key] for key in ("format", *ALIKE, "steady") if key in cards[0].written}
-    network = {key: value for key, value in cards[0].written["training"].items() if key in NETWORK_OPTIONS}
-    return {
-        **kept,
-        "data": list(data.values()),
-        "training": {"command": command, **network, "keras": keras.__version__, "backend": keras.backend.backend()},
-        "parts": [origin(card) for card in cards],
-        "measured": [],
-    }
+def _card(cards: Sequence[ModelCard], command: str) -> ModelCard:
+    first = cards[0]
+    options = signature(NETWORKS[first.network]).parameters if first.network in NETWORKS else {}
+    return ModelCard(
+        task=first.task,
+        labels=first.labels,
+        size=first.size,
+        margin=first.margin,
+        steady=first.steady,
+        network=first.network,
+        parameters=first.parameters,
+        data=tuple({entry.name: entry for card in reversed(cards) for entry in card.data}.values()),
+        training=TrainingRecord(
+            command=command,
+            settings={name: value for name, value in first.training.settings.items() if name in options},
+            keras=keras.__version__,
+            backend=keras.backend.backend(),
+        ),
+        parts=tuple(card.origin for card in cards),
+    )

@@ -1,76 +1,71 @@
-"""How far a model's scores can be taken at their word (Guo et al., "On Calibration of Modern Neural Networks", 2017).
+"""Calibration: how far scores can be read as probabilities, and the temperature that brings them closer to it.
 
-A model is calibrated if, of all pictures of which it is 80 % sure, it names 80 % rightly.
+A model is calibrated if it is right on 80 % of the pictures to which it gives a score of 0.8.
+
+Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from emotion_cam.card import BINS, Bin
 from emotion_cam.types import Scores
 
-BINS = 15
-"""Guo et al. 2017 use 15 bins of equal width."""
-
 TEMPERATURES = (0.1, 10.0)
-"""Where the temperature is looked for."""
+"""The range in which the temperature is searched."""
 
-ANSWERED = 0.9
-"""The share of pictures for which a network should not call itself unsure."""
-
-
-@dataclass(frozen=True)
-class Bin:
-    """The pictures whose top score lies in (lower, upper]: how many, their mean top score, and their accuracy."""
-
-    lower: float
-    upper: float
-    pictures: int
-    confidence: float
-    accuracy: float
+COVERAGE = 0.9
+"""The share of pictures whose top score is to reach the threshold."""
 
 
-def reliability(scores: Scores, truth: npt.NDArray[np.intp], bins: int = BINS) -> list[Bin]:
-    """The points of a reliability diagram: bins of equal width of the top score, those without a picture left out.
+def reliability(scores: Scores, truth: npt.NDArray[np.intp], bins: int = BINS) -> tuple[Bin, ...]:
+    """The points of a reliability diagram: bins of equal width over the top score, without the empty ones.
 
     Args:
         scores: float32, (pictures, classes), softmax.
         truth: int, (pictures,), the index of the true class.
-        bins: how many there are between 0 and 1.
+        bins: the number of bins between 0 and 1.
 
     Source: Guo et al. 2017, section 2.
     """
     top, correct = scores.max(axis=1), scores.argmax(axis=1) == truth
     number = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
-    return [
-        Bin(i / bins, (i + 1) / bins, int(here.sum()), float(top[here].mean()), float(correct[here].mean()))
+    return tuple(
+        Bin(
+            lower=i / bins,
+            upper=(i + 1) / bins,
+            pictures=int(here.sum()),
+            confidence=float(top[here].mean()),
+            accuracy=float(correct[here].mean()),
+        )
         for i in range(bins)
         if (here := number == i).any()
-    ]
+    )
 
 
-def expected_calibration_error(bins: list[Bin]) -> float:
-    """The distance between score and accuracy, in [0, 1], averaged over the pictures; Guo et al. 2017, equation 3."""
+def expected_calibration_error(bins: Sequence[Bin]) -> float:
+    """The mean distance between score and accuracy over all pictures, in [0, 1]; Guo et al. 2017, equation 3."""
     pictures = sum(b.pictures for b in bins)
     return sum(b.pictures * abs(b.accuracy - b.confidence) for b in bins) / pictures
 
 
 def best_temperature(scores: Scores, truth: npt.NDArray[np.intp]) -> float:
-    """The number by which to divide the logits so that the true classes become most likely; above 1 for a boaster.
+    """The number by which to divide the logits to make the true classes most likely; above 1 if scores are too high.
 
     Args:
-        scores: float32, (pictures, classes), softmax at temperature 1, of pictures that the network was not fitted to.
+        scores: float32, (pictures, classes), softmax at temperature 1, of pictures that were not used for training.
         truth: int, (pictures,), the index of the true class.
 
     Source: Guo et al. 2017, section 4.2.
     """
-    # Softmax forgets a constant in every row of logits, so the scores' logarithms do as well as the logits.
+    # Softmax cancels a constant in every row of logits, so the logarithms of the scores serve as well as the logits.
     logits = np.log(np.maximum(scores, np.finfo(np.float32).tiny), dtype=np.float64)
 
     def negative_log_likelihood(log_temperature: float) -> float:
@@ -82,11 +77,11 @@ def best_temperature(scores: Scores, truth: npt.NDArray[np.intp]) -> float:
 
 
 def at_temperature(scores: Scores, temperature: float) -> Scores:
-    """The scores, (pictures, classes), that come of dividing the logits by a temperature."""
+    """The scores, (pictures, classes), after the logits are divided by a temperature."""
     logits = np.log(np.maximum(scores, np.finfo(np.float32).tiny), dtype=np.float64)
     return np.asarray(softmax(logits / temperature, axis=1), np.float32)
 
 
 def threshold(scores: Scores) -> float:
-    """The top score, in hundredths, that the share ANSWERED of these pictures reaches: below it a label is a guess."""
-    return math.floor(100 * float(np.quantile(scores.max(axis=1), 1 - ANSWERED))) / 100
+    """The top score that the share COVERAGE of the pictures reaches, rounded down to two places."""
+    return math.floor(100 * float(np.quantile(scores.max(axis=1), 1 - COVERAGE))) / 100

@@ -1,185 +1,193 @@
-"""Measure a model as people run it: through the run-time's own extract_face and Classifier."""
+"""Measure a model as it is used: through the same extract_face and Classifier as in a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
-from emotion_cam.recognition.classifier import RUNTIMES, Classifier
+from emotion_cam.card import (
+    SCALES,
+    SHIFT,
+    Calibration,
+    ClassFigures,
+    Framing,
+    FramingChange,
+    GroupComparison,
+    GroupFigures,
+    Measurement,
+    Sure,
+)
 from emotion_cam.errors import DatasetError
-from emotion_cam.training.calibration import Bin, expected_calibration_error, reliability
+from emotion_cam.recognition.classifier import RUNTIMES, Classifier
+from emotion_cam.training.calibration import expected_calibration_error, reliability
 from emotion_cam.training.datasets import FaceSet
-from emotion_cam.types import Box
+from emotion_cam.types import Box, Scores
 
 BATCH = 64
-
-SHIFT = 0.08
-"""How far the box is shifted when framing is measured, as a share of its side."""
-
-SCALES = (0.85, 1.15)
-"""By what the box's side is multiplied when framing is measured."""
+"""How many faces are scored at once."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a model said of a data set, and the usual figures of it.
+class Evaluation:
+    """The scores of a model on a data set, and the usual figures, not rounded.
 
     Attributes:
-        data: the data set and split, as in "fer2013 test".
-        runtime: what ran the model, "litert" or "keras".
+        data: data set and split, as in "fer2013 test".
+        runtime: what ran the network, "litert" or "keras".
         labels: the classes.
         truth: int, (pictures,), the index of the true class.
         scores: float32, (pictures, classes), softmax.
-        groups: by kind of group ("race", "age") a str array, (pictures,): to which group each picture belongs, "" where
-            that is not known.
-        framing: by what was done to the box, the balanced accuracy that was left; empty if this was not measured.
-        min_confidence: below which score the model calls itself unsure.
+        groups: by kind of group ("race", "age") a str array, (pictures,), of the group that each picture belongs to;
+            "" where it is not known.
+        reframed: by change of the box the balanced accuracy with that change; empty if it was not measured.
+        min_confidence: the top score below which the model calls itself unsure.
     """
 
     data: str
     runtime: str
     labels: tuple[str, ...]
     truth: npt.NDArray[np.intp]
-    scores: npt.NDArray[np.float32]
+    scores: Scores
     groups: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
-    framing: Mapping[str, float] = field(default_factory=dict)
+    reframed: Mapping[str, float] = field(default_factory=dict)
     min_confidence: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.truth)
 
     @cached_property
     def predicted(self) -> npt.NDArray[np.intp]:
+        """int, (pictures,), the index of the most likely class."""
         return np.asarray(self.scores.argmax(axis=1))
 
     @cached_property
     def accuracy(self) -> float:
-        """Share of pictures whose most likely class is the true one."""
+        """The share of pictures whose most likely class is the true one."""
         return float(metrics.accuracy_score(self.truth, self.predicted))
 
     @cached_property
     def balanced_accuracy(self) -> float:
-        """Mean over the classes of the share that was recognised, so that rare classes count as much."""
-        return float(np.mean([row["recall"] for row in self.per_class if row["pictures"]]))
+        """The mean recall of the classes that occur; rare classes count as much as frequent ones."""
+        return float(np.mean([row.recall for row in self.per_class if row.pictures]))
 
     @cached_property
     def confusion(self) -> npt.NDArray[np.int64]:
-        """Counts, (true class, predicted class)."""
+        """Numbers of pictures, (true class, predicted class)."""
         return np.asarray(metrics.confusion_matrix(self.truth, self.predicted, labels=range(len(self.labels))))
 
     @cached_property
-    def per_class(self) -> list[dict[str, Any]]:
-        """Label, precision, recall, F1 and number of pictures of each class."""
+    def per_class(self) -> tuple[ClassFigures, ...]:
+        """The figures of each class, in the order of the labels."""
         columns = metrics.precision_recall_fscore_support(
             self.truth, self.predicted, labels=range(len(self.labels)), zero_division=0
         )
-        names = ("precision", "recall", "f1", "pictures")
-        return [
-            {"label": label, **{name: value.item() for name, value in zip(names, row, strict=True)}}
-            for label, *row in zip(self.labels, *columns, strict=True)
-        ]
+        return tuple(
+            ClassFigures(
+                label=label, precision=float(precision), recall=float(recall), f1=float(f1), pictures=int(pictures)
+            )
+            for label, precision, recall, f1, pictures in zip(self.labels, *columns, strict=True)
+        )
 
     @cached_property
-    def per_group(self) -> dict[str, list[dict[str, Any]]]:
-        """For each kind of group of which any is known, the groups by name or age: pictures, accuracy, balanced
-        accuracy, and the share of each class that was recognised, None where the group has no picture of it.
-        """
+    def calibration(self) -> Calibration:
+        """The expected calibration error and the points of the reliability diagram."""
+        bins = reliability(self.scores, self.truth)
+        return Calibration(error=expected_calibration_error(bins), bins=bins)
+
+    @cached_property
+    def sure(self) -> Sure | None:
+        """Coverage and accuracy above the threshold; None if the model has no threshold."""
+        if not self.min_confidence:
+            return None
+        sure = self.scores.max(axis=1) >= self.min_confidence
+        correct = self.predicted == self.truth
+        return Sure(
+            min_confidence=self.min_confidence,
+            coverage=float(sure.mean()),
+            accuracy=float(correct[sure].mean()) if sure.any() else 0.0,
+        )
+
+    @cached_property
+    def per_group(self) -> dict[str, GroupComparison]:
+        """By kind of group the comparison of its groups, sorted by age or name; only kinds with a known group."""
         return {
-            kind: [
-                {"group": group, **self._of(values == group)}
-                for group in sorted(set(values.tolist()) - {""}, key=_order)
-            ]
+            kind: _compared([self._group(values, group) for group in sorted({*values.tolist()} - {""}, key=_age_first)])
             for kind, values in self.groups.items()
             if values.any()
         }
 
-    def _of(self, rows: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    def _group(self, values: npt.NDArray[np.str_], group: str) -> GroupFigures:
+        rows = values == group
         part = replace(self, truth=self.truth[rows], scores=self.scores[rows], groups={})
-        return {
-            "pictures": len(part.truth),
-            "accuracy": part.accuracy,
-            "balanced_accuracy": part.balanced_accuracy,
-            "recall": {row["label"]: row["recall"] if row["pictures"] else None for row in part.per_class},
-        }
+        return GroupFigures(
+            group=group,
+            pictures=len(part),
+            accuracy=part.accuracy,
+            balanced_accuracy=part.balanced_accuracy,
+            recall={row.label: row.recall if row.pictures else None for row in part.per_class},
+        )
 
     @cached_property
-    def sure(self) -> dict[str, float]:
-        """The share of pictures of which the model is sure, and its accuracy on these."""
-        sure = self.scores.max(axis=1) >= self.min_confidence
-        right = self.predicted == self.truth
-        return {"coverage": float(sure.mean()), "accuracy": float(right[sure].mean()) if sure.any() else 0.0}
+    def framing(self) -> Framing | None:
+        """The effect of other boxes; None if it was not measured."""
+        if not self.reframed:
+            return None
+        losses = {change: self.balanced_accuracy - left for change, left in self.reframed.items()}
+        return Framing(
+            changes=tuple(
+                FramingChange(box=change, balanced_accuracy=left, loss=losses[change])
+                for change, left in self.reframed.items()
+            ),
+            mean_loss=float(np.mean(list(losses.values()))),
+            worst_loss=max(losses.values()),
+        )
 
-    @cached_property
-    def reliability(self) -> list[Bin]:
-        """The bins of the top score, with what was really right in each."""
-        return reliability(self.scores, self.truth)
-
-    @cached_property
-    def calibration_error(self) -> float:
-        """Expected calibration error, in [0, 1]."""
-        return expected_calibration_error(self.reliability)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The figures, rounded to four places, as they are written to JSON."""
-        figures: dict[str, Any] = {
-            "data": self.data,
-            "runtime": self.runtime,
-            "pictures": len(self.truth),
-            "accuracy": self.accuracy,
-            "balanced_accuracy": self.balanced_accuracy,
-            "calibration": {"error": self.calibration_error, "bins": [asdict(b) for b in self.reliability]},
-            "per_class": self.per_class,
-            "confusion": self.confusion.tolist(),
-        }
-        if self.min_confidence:
-            figures["sure"] = {"min_confidence": self.min_confidence, **self.sure}
-        if self.per_group:
-            figures["groups"] = {kind: _with_worst(groups) for kind, groups in self.per_group.items()}
-        if self.framing:
-            figures["framing"] = _with_losses(self.framing, self.balanced_accuracy)
-        rounded: dict[str, Any] = _rounded(figures)
-        return rounded
+    @property
+    def measurement(self) -> Measurement:
+        """The figures as a card records them, rounded to four places."""
+        figures = Measurement(
+            data=self.data,
+            runtime=self.runtime,
+            pictures=len(self),
+            accuracy=self.accuracy,
+            balanced_accuracy=self.balanced_accuracy,
+            calibration=self.calibration,
+            per_class=self.per_class,
+            confusion=tuple(map(tuple, self.confusion.tolist())),
+            sure=self.sure,
+            groups=self.per_group,
+            framing=self.framing,
+        )
+        return msgspec.convert(_rounded(msgspec.to_builtins(figures)), Measurement)
 
 
-def _order(group: str) -> tuple[int, str]:
-    """Ages in their order, "3-9" before "10-19" before "more than 70", and other groups by name."""
+def _age_first(group: str) -> tuple[int, str]:
+    """A sorting key: ages in their order, "3-9" before "10-19" before "more than 70", and other groups by name."""
     youngest, _, _ = group.partition("-")
     return (int(youngest) if youngest.isdigit() else 1000, group)
 
 
-def _with_worst(groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """Groups, and how far the worst lies below their mean, by balanced accuracy; every group counts as much."""
-    mean = float(np.mean([group["balanced_accuracy"] for group in groups]))
-    worst = min(groups, key=lambda group: float(group["balanced_accuracy"]))
-    return {
-        "groups": groups,
-        "mean": mean,
-        "worst": worst["group"],
-        "worst_below_mean": mean - worst["balanced_accuracy"],
-    }
-
-
-def _with_losses(framing: Mapping[str, float], unmoved: float) -> dict[str, Any]:
-    """What each change of the box cost in balanced accuracy; negative where it helped."""
-    losses = {change: unmoved - left for change, left in framing.items()}
-    return {
-        "changes": [
-            {"box": change, "balanced_accuracy": left, "loss": losses[change]} for change, left in framing.items()
-        ],
-        "mean_loss": float(np.mean(list(losses.values()))),
-        "worst_loss": max(losses.values()),
-    }
+def _compared(groups: list[GroupFigures]) -> GroupComparison:
+    mean = float(np.mean([group.balanced_accuracy for group in groups]))
+    worst = min(groups, key=lambda group: group.balanced_accuracy)
+    return GroupComparison(
+        groups=tuple(groups), mean=mean, worst=worst.group, worst_below_mean=mean - worst.balanced_accuracy
+    )
 
 
 def _rounded(figures: Any) -> Any:
     """Every float in lists and dictionaries, to four places."""
     if isinstance(figures, dict):
         return {key: _rounded(value) for key, value in figures.items()}
-    if isinstance(figures, list):
+    if isinstance(figures, (list, tuple)):
         return [_rounded(value) for value in figures]
     return round(figures, 4) if isinstance(figures, float) else figures
 
@@ -192,22 +200,22 @@ def evaluate(
     threads: int = 1,
     framing: bool = False,
     mirrored: bool = False,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Report:
-    """Run the model of a folder over a data set.
+    progress: Callable[[int], None] = lambda pictures: None,
+) -> Evaluation:
+    """Run a model over one split of a data set.
 
     Args:
         folder: the model folder.
-        faces: one split of a data set, with the model's labels.
-        runtime: "litert" or "keras"; None takes LiteRT where the folder has it.
-        threads: for LiteRT.
-        framing: measure too what is left when the box is moved and scaled as in ``reframed``.
-        mirrored: take the mean of every face's scores and its mirror image's, as Recognizer does.
-        progress: called with the number of pictures after each batch.
+        faces: the split, with the model's labels.
+        runtime: "litert" or "keras"; None takes LiteRT if the folder has its file.
+        threads: the number of threads for LiteRT.
+        framing: also measure the balanced accuracy with each box of ``reframed``.
+        mirrored: average each face's scores with those of its mirror image, as Recognizer does.
+        progress: called after each batch with the number of pictures in it.
 
     Raises:
-        ModelError: the folder is not a whole model.
-        DatasetError: the data set's labels are not the model's.
+        ModelError: the folder is not a complete model.
+        DatasetError: the labels of the data set are not those of the model.
     """
     if runtime is None:
         runtime = "litert" if (folder / RUNTIMES["litert"]).is_file() else "keras"
@@ -215,42 +223,42 @@ def evaluate(
     card = classifier.card
     if card.labels != faces.labels:
         raise DatasetError(
-            f"{faces.name} has the labels {', '.join(faces.labels)}, but {folder} tells {', '.join(card.labels)}."
+            f"{faces.name} has the labels {', '.join(faces.labels)}, but {folder} has {', '.join(card.labels)}."
         )
 
-    def report(faces: FaceSet) -> Report:
+    def measured(faces: FaceSet) -> Evaluation:
         truth = faces.targets.argmax(axis=1)
         scores = _scores(classifier, faces, mirrored, progress)
-        return Report(faces.name, runtime, card.labels, truth, scores, faces.groups, min_confidence=card.min_confidence)
+        return Evaluation(
+            faces.name, runtime, card.labels, truth, scores, faces.groups, min_confidence=card.min_confidence
+        )
 
-    unmoved = report(faces)
+    evaluation = measured(faces)
     if not framing:
-        return unmoved
+        return evaluation
     boxes = reframed(faces.box)
     return replace(
-        unmoved,
-        framing={name: report(replace(faces, box=box)).balanced_accuracy for name, box in boxes.items()},
+        evaluation,
+        reframed={change: measured(replace(faces, box=box)).balanced_accuracy for change, box in boxes.items()},
     )
 
 
-def _scores(
-    classifier: Classifier, faces: FaceSet, mirrored: bool, progress: Callable[[int], None]
-) -> npt.NDArray[np.float32]:
+def _scores(classifier: Classifier, faces: FaceSet, mirrored: bool, progress: Callable[[int], None]) -> Scores:
     extracted = faces.extracted(classifier.card.size, classifier.card.margin)
     scores = []
     for start in range(0, len(extracted), BATCH):
         batch = extracted[start : start + BATCH]
-        sides = [batch, [face[:, ::-1] for face in batch]] if mirrored else [batch]
-        scores.append(np.mean([classifier(faces) for faces in sides], axis=0))
+        views = [batch, [face[:, ::-1] for face in batch]] if mirrored else [batch]
+        scores.append(np.mean([classifier(view) for view in views], axis=0))
         progress(len(batch))
     return np.concatenate(scores)
 
 
 def reframed(box: Box) -> dict[str, Box]:
-    """The box as less lucky detectors would have it: shifted by SHIFT of its side, and scaled by SCALES.
+    """The box as a less exact detector might give it: shifted by SHIFT of its side, and scaled by SCALES.
 
-    Boxes have whole pixels, so a shift by 8 % is one by 5 of FairFace's 64 pixels, 6 of RAF-DB's 70, 4 of FER2013's 48.
-    FER2013's pictures end where the box does: what a moved box takes in there is the picture's edge, repeated.
+    Boxes have whole pixels: a shift by 8 % is 5 of FairFace's 64 pixels, 6 of RAF-DB's 70, and 4 of FER2013's 48.
+    FER2013's pictures end at the box; a moved box reaches beyond, where the pixels of the edge are repeated.
     """
     dx, dy = round(SHIFT * box.width), round(SHIFT * box.height)
     return {

@@ -1,50 +1,40 @@
-"""A model folder: finished beside its place, measured, and put there whole."""
+"""Complete a model folder beside its place, and put it there whole."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import keras
-
-from emotion_cam.recognition.classifier import ModelCard
-from emotion_cam.training import card
+from emotion_cam.card import ModelCard
+from emotion_cam.training import card as cards
+from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.evaluate import evaluate
 from emotion_cam.training.export import export
 
 
-def origin(model: ModelCard) -> dict[str, Any]:
-    """What a model's card says of how the model came to be."""
-    return {
-        key: model.written[key] for key in ("data", "training", "before", "parts", "teachers") if key in model.written
-    }
-
-
-def finish(new: Path, out: Path, written: dict[str, Any], validation_sets: Sequence[FaceSet]) -> None:
-    """Give a folder with model.keras its card, model.tflite and what validation says, and put it in its place.
+def finish(new: Path, out: Path, card: ModelCard, validation_sets: Sequence[FaceSet]) -> None:
+    """Add model.tflite, the card and its measurements to a folder with model.keras, and put it in its place.
 
     Args:
-        new: the folder, on the same disk as ``out``; it is gone afterwards.
-        out: where it goes. What stands there already is replaced, but for the notes that people wrote.
-        written: what model.json is to hold.
-        validation_sets: on which to compare the runtimes, and to measure.
+        new: the folder, on the same disk as ``out``; it is moved.
+        out: its place. What is there is replaced, except for notes.md.
+        card: the card, without measurements.
+        validation_sets: the faces on which the runtimes are compared and the model is measured.
 
     Raises:
-        ModelError: the runtimes differ, see ``export``.
+        ModelError: the runtimes disagree, see ``export``, or the card is not valid.
     """
-    if (out / card.NOTES).exists():
-        shutil.copy(out / card.NOTES, new / card.NOTES)
-    card.write(new, written)
-    # Only TensorFlow can convert a network for LiteRT; after a run of another backend `emotion-cam export` does so.
+    if (out / cards.NOTES).exists():
+        shutil.copy(out / cards.NOTES, new / cards.NOTES)
+    cards.write(new, card)
+    # Only TensorFlow can convert a network for LiteRT; after a run with another backend `emotion-cam export` does it.
     runtime = "litert" if keras.backend.backend() == "tensorflow" else "keras"
     if runtime == "litert":
-        model = ModelCard.load(new)
-        export(new, [face for faces in validation_sets for face in faces.extracted(model.size, model.margin)])
+        export(new, [face for faces in validation_sets for face in faces.extracted(card.size, card.margin)])
     for faces in validation_sets:
-        card.record(new, evaluate(new, faces, runtime=runtime))
+        cards.record(new, evaluate(new, faces, runtime=runtime))
     replaced = new.with_name(new.name + ".replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if out.exists():

@@ -1,4 +1,4 @@
-"""The pictures of a training run: curves and confusion matrices, as PNG."""
+"""The plots of a model folder: learning curves, confusion matrix and reliability diagram, as PNG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from emotion_cam.training.evaluate import Report
+from emotion_cam.training.evaluate import Evaluation
 
 
 def curves(history: Sequence[dict[str, float]], path: Path) -> None:
@@ -25,29 +25,32 @@ def curves(history: Sequence[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def confusion(report: Report, path: Path) -> None:
-    """For every true class, the share of its pictures that was called each class."""
-    counts = report.confusion
+def confusion(evaluation: Evaluation, path: Path) -> None:
+    """For every true class the share of its pictures that was predicted as each class."""
+    counts = evaluation.confusion
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     axes = figure.subplots()
-    display = ConfusionMatrixDisplay(shares, display_labels=report.labels)
+    display = ConfusionMatrixDisplay(shares, display_labels=evaluation.labels)
     display.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, colorbar=False)
-    axes.set_title(f"{report.data}: accuracy {report.accuracy:.3f}, balanced {report.balanced_accuracy:.3f}")
+    axes.set_title(
+        f"{evaluation.data}: accuracy {evaluation.accuracy:.3f}, balanced {evaluation.balanced_accuracy:.3f}"
+    )
     figure.savefig(path, dpi=100)
 
 
-def reliability(report: Report, path: Path) -> None:
-    """What was right against what the top score promised, and the share of the pictures in every bin of it."""
+def reliability(evaluation: Evaluation, path: Path) -> None:
+    """For every bin of the top score its accuracy, and its share of the pictures."""
+    bins = evaluation.calibration.bins
     figure = Figure(figsize=(5, 5.5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    lower, width = [b.lower for b in report.reliability], [b.upper - b.lower for b in report.reliability]
-    above.bar(lower, [b.accuracy for b in report.reliability], width, align="edge", edgecolor="white")
-    above.plot((0, 1), (0, 1), "--", color="grey", label="calibrated")
+    lower, width = [b.lower for b in bins], [b.upper - b.lower for b in bins]
+    above.bar(lower, [b.accuracy for b in bins], width, align="edge", edgecolor="white")
+    above.plot((0, 1), (0, 1), "--", color="gray", label="calibrated")
     above.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-    above.set_title(f"{report.data}: expected calibration error {report.calibration_error:.3f}")
+    above.set_title(f"{evaluation.data}: expected calibration error {evaluation.calibration.error:.3f}")
     above.legend(loc="upper left")
-    shares = [b.pictures / len(report.truth) for b in report.reliability]
-    below.bar(lower, shares, width, align="edge", edgecolor="white", color="grey")
-    below.set(xlabel="top score", ylabel="pictures")
+    shares = [b.pictures / len(evaluation) for b in bins]
+    below.bar(lower, shares, width, align="edge", edgecolor="white", color="gray")
+    below.set(xlabel="top score", ylabel="share of pictures")
     figure.savefig(path, dpi=100)
