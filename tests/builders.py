@@ -19,6 +19,9 @@ from emotion_cam.types import Box, Face, Frame, Image, Prediction
 WIDTH, HEIGHT, RATE = 320, 240, 30
 """The size in pixels and the frames per second of the pictures and videos."""
 
+TIMES = tuple(index / RATE for index in range(60))
+"""The times of the frames of a video of two seconds."""
+
 
 def picture(index: int = 0, width: int = WIDTH, height: int = HEIGHT) -> Image:
     """Blue on red, with a white top left corner, and brighter with every index."""
@@ -31,7 +34,7 @@ def picture(index: int = 0, width: int = WIDTH, height: int = HEIGHT) -> Image:
 
 def write_video(
     path: Path,
-    times: Sequence[float] = tuple(index / RATE for index in range(60)),
+    times: Sequence[float] = TIMES,
     *,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
@@ -61,9 +64,9 @@ def write_video(
             samples = (np.sin(times_in_samples * 0.06) * 8000).astype(np.int16)
             for begin in range(0, len(samples), 1024):
                 chunk = np.repeat(samples[begin : begin + 1024], 2)[None]
-                frame = av.AudioFrame.from_ndarray(chunk, format="s16", layout="stereo")
-                frame.rate, frame.pts, frame.time_base = rate, int(times_in_samples[begin]), Fraction(1, rate)
-                packets += tone.encode(frame)
+                block = av.AudioFrame.from_ndarray(chunk, format="s16", layout="stereo")
+                block.rate, block.pts, block.time_base = rate, int(times_in_samples[begin]), Fraction(1, rate)
+                packets += tone.encode(block)
             packets += tone.encode(None)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             packet.duration = packet.duration or round(1 / RATE / packet.time_base)

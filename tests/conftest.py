@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def portrait() -> Image:
     """A smiling woman, uint8 BGR, (512, 512, 3); treat it as read-only."""
-    image = np.ascontiguousarray(astronaut()[..., ::-1])
+    image = np.ascontiguousarray(astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     image.setflags(write=False)
     return image
 

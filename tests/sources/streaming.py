@@ -1,4 +1,4 @@
-"""Servers of live streams on loopback: MJPEG and MPEG-TS by HTTP, MPEG-TS by RTSP (RFC 2326; RTP inside TCP)."""
+"""Servers of live streams on loopback: MJPEG and MPEG-TS over HTTP, MPEG-TS over RTSP (RFC 2326; RTP inside TCP)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import RawIOBase
+from typing import Any
 
 import av
 import cv2
@@ -21,7 +22,7 @@ RATE = 25
 
 
 class _Chunks(RawIOBase):
-    """A file that hands on what is written to it."""
+    """A file that sends what is written to it."""
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
@@ -82,7 +83,7 @@ class _Rtsp(socketserver.StreamRequestHandler):
                 return
 
     def _request(self) -> tuple[str, str, str] | None:
-        lines = []
+        lines: list[str] = []
         while (line := self.rfile.readline().decode().strip()) or not lines:
             if not line:
                 return None
@@ -109,20 +110,20 @@ class _RtspServer(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def stream(scheme: str, image: Image, port: int = 0) -> Iterator[int]:
-    """Serve a picture again and again, until the end of the block, to whoever comes to the port that is returned."""
-    server: socketserver.BaseServer
+    """Serve a picture again and again until the block ends; gives the port."""
+    server: Any
     if scheme == "rtsp":
         server = _RtspServer(("127.0.0.1", port), _Rtsp)
     else:
         server = ThreadingHTTPServer(("127.0.0.1", port), _Http)
-    server.image, server.stopped = image, threading.Event()  # type: ignore[attr-defined]
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # somebody has hung up
+    server.image, server.stopped = image, threading.Event()
+    server.handle_error = lambda *_: None  # a client has disconnected
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield server.server_address[1]  # type: ignore[attr-defined]
+        yield server.server_address[1]
     finally:
-        server.stopped.set()  # type: ignore[attr-defined]
+        server.stopped.set()
         with suppress(OSError):
             server.shutdown()
         server.server_close()

@@ -1,4 +1,4 @@
-"""What a camera offers, as a driver that is played here tells it."""
+"""The sizes and rates of a camera, from a driver that is simulated here."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from emotion_cam.sources import Mode, camera_modes
+from emotion_cam.sources.v4l2 import Mode, camera_modes
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="V4L2 is Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="V4L2 exists on Linux only")
 
 YUYV, MJPG, H264 = 1, 2, 3
 DISCRETE, STEPWISE = 1, 3
-ENUM_FMT, ENUM_FRAMESIZES, ENUM_FRAMEINTERVALS = 0xC0405602, 0xC02C564A, 0xC034564B  # as C's headers have them
+ENUM_FMT, ENUM_FRAMESIZES, ENUM_FRAMEINTERVALS = 0xC0405602, 0xC02C564A, 0xC034564B  # as in the C headers
 
 
 class FakeDriver:
-    """Answers V4L2's requests: by request and what is asked about, the words that follow the question."""
+    """Answers V4L2 requests.
+
+    Attributes:
+        answers: by request and subject, the words after the question, for each answer.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[tuple[int, ...], list[Sequence[int]]] = {}
@@ -45,9 +49,9 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 def test_the_sizes_of_all_formats_with_their_rates(driver: FakeDriver, tmp_path: Path) -> None:
     device = tmp_path / "video0"
     device.touch()
-    no_name = [0] * 9
+    rest = [0] * 9
     driver.answers = {
-        (ENUM_FMT, 1): [[*no_name, YUYV], [*no_name, MJPG]],
+        (ENUM_FMT, 1): [[*rest, YUYV], [*rest, MJPG]],
         (ENUM_FRAMESIZES, YUYV): [[DISCRETE, 640, 480], [DISCRETE, 1280, 720]],
         (ENUM_FRAMESIZES, MJPG): [[DISCRETE, 1280, 720], [DISCRETE, 320, 240]],
         (ENUM_FRAMEINTERVALS, YUYV, 640, 480): [[DISCRETE, 1, 30], [DISCRETE, 1001, 30000], [DISCRETE, 2, 15]],
@@ -63,7 +67,7 @@ def test_the_sizes_of_all_formats_with_their_rates(driver: FakeDriver, tmp_path:
     ]
 
 
-def test_a_range_is_told_by_its_ends(driver: FakeDriver, tmp_path: Path) -> None:
+def test_a_range_is_shown_by_its_ends(driver: FakeDriver, tmp_path: Path) -> None:
     device = tmp_path / "video0"
     device.touch()
     rates = [STEPWISE, 1, 90, 1, 1, 1, 90]
@@ -76,6 +80,6 @@ def test_a_range_is_told_by_its_ends(driver: FakeDriver, tmp_path: Path) -> None
     assert camera_modes(str(device)) == [Mode(3280, 2464, (90, 1)), Mode(32, 48, (90, 1))]
 
 
-def test_a_camera_that_may_not_be_asked(tmp_path: Path) -> None:
+def test_a_camera_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         camera_modes(str(tmp_path / "video0"))
