@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.preprocess import extract_face
+from emotion_cam.preprocess import crop, crop_gray, extract_face
 from emotion_cam.types import Box, Image
 
 
@@ -13,25 +13,33 @@ def gradient(height: int = 40, width: int = 60) -> Image:
     return (rows * 2 + columns * 2).astype(np.uint8)
 
 
-def test_a_box_of_the_wanted_size_is_cut_out_as_it_is() -> None:
+def test_a_box_of_the_target_size_is_cropped_without_change() -> None:
     image = gradient()
     face = extract_face(image, Box(10, 5, 34, 29), (24, 24))
     assert face.dtype == np.uint8
     assert np.array_equal(face, image[5:29, 10:34])
 
 
-def test_colour_becomes_grey_by_luminance_in_bgr_order() -> None:
+def test_color_becomes_gray_by_luminance_in_bgr_order() -> None:
     blue = np.zeros((24, 24, 3), np.uint8)
     blue[..., 0] = 255
     assert extract_face(blue, Box(0, 0, 24, 24), (24, 24)).tolist() == [[29] * 24] * 24
 
 
-def test_a_face_over_the_edge_is_filled_with_the_edge_not_moved_or_squeezed() -> None:
+def test_a_face_at_the_edge_is_filled_with_edge_pixels_not_moved_or_squeezed() -> None:
     image = gradient()
     face = extract_face(image, Box(-8, -4, 16, 20), (24, 24))
     assert np.array_equal(face[4:, 8:], image[:20, :16])
     assert (face[4:, :8] == image[:20, :1]).all()
     assert (face[:4, 8:] == image[:1, :16]).all()
+
+
+def test_a_crop_keeps_color_and_its_gray_twin_does_not(portrait: Image) -> None:
+    box = Box(-30, 66, 272, 166)
+    color = crop(portrait, box)
+    assert color.shape == (100, 302, 3)
+    assert np.array_equal(color[:, 30:], portrait[66:166, :272])
+    assert np.array_equal(crop_gray(portrait, box), cv2.cvtColor(color, cv2.COLOR_BGR2GRAY))
 
 
 def test_the_margin_is_a_share_of_the_box() -> None:
@@ -50,26 +58,26 @@ def test_a_wide_box_fills_a_square_input(portrait: Image) -> None:
     assert extract_face(portrait, Box(100, 100, 110, 110), (64, 48)).shape == (64, 48)
 
 
-def test_the_picture_is_not_touched_by_changes_to_the_face() -> None:
+def test_changes_to_the_face_leave_the_picture_alone() -> None:
     image = gradient()
     extract_face(image, Box(0, 0, 24, 24), (24, 24))[:] = 0
     assert np.array_equal(image, gradient())
 
 
-def test_it_agrees_with_opencv_step_by_step(portrait: Image, face: Box) -> None:
-    grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
-    crop = grey[face.y1 : face.y2, face.x1 : face.x2]
+def test_the_result_is_that_of_opencv_step_by_step(portrait: Image, face: Box) -> None:
+    gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    part = gray[face.y1 : face.y2, face.x1 : face.x2]
     assert np.array_equal(
-        extract_face(portrait, face, (64, 64)), cv2.resize(crop, (64, 64), interpolation=cv2.INTER_AREA)
+        extract_face(portrait, face, (64, 64)), cv2.resize(part, (64, 64), interpolation=cv2.INTER_AREA)
     )
-    halves = cv2.resize(crop, (50, 50), interpolation=cv2.INTER_AREA)
+    halves = cv2.resize(part, (50, 50), interpolation=cv2.INTER_AREA)
     assert np.array_equal(
         extract_face(portrait, face, (48, 48)), cv2.resize(halves, (48, 48), interpolation=cv2.INTER_AREA)
     )
 
 
 @pytest.mark.parametrize("side", [95, 96, 97, 201, 511])
-def test_large_faces_are_shrunk_by_averages_almost_exactly(side: int) -> None:
+def test_large_faces_are_shrunk_almost_exactly(side: int) -> None:
     rows, columns = np.mgrid[0:side, 0:side] / side
     image = (128 + 60 * np.sin(9 * rows) * np.cos(7 * columns)).astype(np.uint8)
     exact = cv2.resize(image, (48, 48), interpolation=cv2.INTER_AREA).astype(int)

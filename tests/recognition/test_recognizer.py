@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.recognition.classifier import Classifier, shipped_models
-from emotion_cam.errors import ModelError
+from emotion_cam.card import shipped_models
+from emotion_cam.errors import GroupError, ModelError
 from emotion_cam.preprocess import extract_face
+from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.recognition.recognizer import Recognizer
-from emotion_cam.types import Box, Frame, Image, Scores
+from emotion_cam.types import Box, Image, Scores
 
 
 def test_the_portrait_is_a_happy_woman(portrait: Image, face: Box) -> None:
-    (found,) = Recognizer()(portrait)
+    recognizer = Recognizer()
+    assert recognizer.tasks == ("emotion", "gender")
+    (found,) = recognizer(portrait)
     assert found.box.iou(face) > 0.5
     assert list(found.predictions) == ["emotion", "gender"]
     assert found.predictions["emotion"].label == "happy"
@@ -24,11 +28,11 @@ def test_the_portrait_is_a_happy_woman(portrait: Image, face: Box) -> None:
         assert prediction.scores.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_no_face_in_an_empty_picture() -> None:
+def test_an_empty_picture_has_no_face() -> None:
     assert Recognizer()(np.full((240, 320, 3), 127, np.uint8)) == ()
 
 
-def test_several_faces_keep_their_own_scores(portrait: Image) -> None:
+def test_each_of_several_faces_has_its_own_scores(portrait: Image) -> None:
     boxes = [Box(172, 66, 272, 166), Box(300, 300, 400, 400), Box(180, 70, 260, 150)]
     together = Recognizer(detector=lambda image: boxes)(portrait)
     for box, found in zip(boxes, together, strict=True):
@@ -38,13 +42,13 @@ def test_several_faces_keep_their_own_scores(portrait: Image) -> None:
             assert found.predictions[task].scores == pytest.approx(prediction.scores, abs=1e-5)
 
 
-def test_a_face_over_the_edge_is_classified_whole_and_its_box_clipped(portrait: Image) -> None:
+def test_a_face_beyond_the_edge_is_classified_whole_and_its_box_clipped(portrait: Image) -> None:
     (found,) = Recognizer(detector=lambda image: [Box(-20, 66, 80, 166)])(portrait)
     assert found.box == Box(0, 66, 80, 166)
     assert "emotion" in found.predictions
 
 
-def test_what_the_network_saw_is_told_with_its_margin(portrait: Image) -> None:
+def test_a_class_map_covers_the_face_with_its_margin(portrait: Image) -> None:
     box = Box(-20, 66, 80, 166)
     (found,) = Recognizer(detector=lambda image: [box])(portrait)
     maps = {task: prediction.class_map for task, prediction in found.predictions.items()}
@@ -57,21 +61,20 @@ def test_what_the_network_saw_is_told_with_its_margin(portrait: Image) -> None:
 FACE = Box(172, 66, 272, 166)
 
 
-def plain_scores(picture: Image, task: str) -> tuple[Scores, Scores]:
-    """What a network says of the face in a picture, and of its mirror image."""
+def scores_of_both(picture: Image, task: str) -> tuple[Scores, Scores]:
+    """The scores of the face in a picture, and those of its mirror image."""
     classifier = Classifier(shipped_models()[task])
     face = extract_face(picture, FACE, classifier.card.size, classifier.card.margin)
     one, other = classifier([face, face[:, ::-1]])
     return one, other
 
 
-def test_a_picture_and_its_mirror_image_show_the_same(portrait: Image) -> None:
+def test_a_picture_and_its_mirror_image_have_the_same_predictions(portrait: Image) -> None:
     (found,) = Recognizer(detector=lambda image: [FACE])(portrait)
-    width = portrait.shape[1]
-    turned = Box(width - FACE.x2, FACE.y1, width - FACE.x1, FACE.y2)
-    (other,) = Recognizer(detector=lambda image: [turned])(np.ascontiguousarray(portrait[:, ::-1]))
+    mirrored = FACE.mirrored(portrait.shape[1])
+    (other,) = Recognizer(detector=lambda image: [mirrored])(np.ascontiguousarray(portrait[:, ::-1]))
     for task, prediction in found.predictions.items():
-        assert prediction.scores == pytest.approx(np.mean(plain_scores(portrait, task), axis=0), abs=1e-5)
+        assert prediction.scores == pytest.approx(np.mean(scores_of_both(portrait, task), axis=0), abs=1e-5)
         assert other.predictions[task].scores == pytest.approx(prediction.scores, abs=1e-3)
         maps = prediction.class_map, other.predictions[task].class_map
         assert maps[0] is not None
@@ -80,36 +83,51 @@ def test_a_picture_and_its_mirror_image_show_the_same(portrait: Image) -> None:
         assert maps[0].values.mean(axis=(0, 1)).argmax() == prediction.scores.argmax()
 
 
-def test_a_stream_shows_faces_and_their_mirror_images_by_turns(portrait: Image) -> None:
-    blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 6))  # of the sharp one it is too sure
-    one, other = plain_scores(blurred, "emotion")
+def test_a_stream_alternates_between_face_and_mirror_image(portrait: Image) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 6))  # the scores of the sharp one are too close to 0 and 1
+    one, other = scores_of_both(blurred, "emotion")
     assert np.abs(one - other).max() > 0.01
     smoothed, raw = (Recognizer(detector=lambda _: [FACE]).follow(every=0, smooth=smooth) for smooth in (0.5, 0.0))
     for expected in (one, (one + other) / 2):
-        assert smoothed(Frame(blurred, 0, 0.0))[0].predictions["emotion"].scores == pytest.approx(expected, abs=1e-5)
-        assert raw(Frame(blurred, 0, 0.0))[0].predictions["emotion"].scores == pytest.approx(
-            (one + other) / 2, abs=1e-5
-        )
+        assert smoothed(blurred, 0.0)[0].predictions["emotion"].scores == pytest.approx(expected, abs=1e-5)
+        assert raw(blurred, 0.0)[0].predictions["emotion"].scores == pytest.approx((one + other) / 2, abs=1e-5)
 
 
-def test_without_models_there_are_boxes_alone(portrait: Image, face: Box) -> None:
-    (found,) = Recognizer([])(portrait)
+def test_without_any_task_faces_have_boxes_only(portrait: Image, face: Box) -> None:
+    recognizer = Recognizer(without=["emotion", "gender"])
+    assert recognizer.tasks == ()
+    (found,) = recognizer(portrait)
     assert found.box.iou(face) > 0.5
     assert found.predictions == {}
-    recognize = Recognizer([]).follow()
+    follower = recognizer.follow()
     for index in range(5):
-        (followed,) = recognize(Frame(portrait, index, index / 10))
+        (followed,) = follower(portrait, index / 10)
     assert (followed.track, followed.predictions) == (1, {})
 
 
-def test_one_model_alone(portrait: Image) -> None:
-    (found,) = Recognizer([shipped_models()["gender"]])(portrait)
+def test_a_task_that_is_left_out_is_not_predicted(portrait: Image) -> None:
+    (found,) = Recognizer(without={"emotion"})(portrait)
     assert list(found.predictions) == ["gender"]
 
 
-def test_what_is_below_the_threshold_is_unsure(portrait: Image, emotion_model: Path) -> None:
-    def emotion(**options: float) -> str:
-        return Recognizer([emotion_model], **options)(portrait)[0].predictions["emotion"].label
+def test_a_given_model_replaces_the_shipped_one_of_its_task_or_adds_a_task(portrait: Image, tmp_path: Path) -> None:
+    (shipped,) = Recognizer()(portrait)
+    own = shipped_models()["emotion"].parent / "emotion-fer2013"
+    mood = Path(shutil.copytree(own, tmp_path / "mood"))
+    card = json.loads((mood / "model.json").read_text())
+    (mood / "model.json").write_text(json.dumps({**card, "task": "mood"}))
+    recognizer = Recognizer([mood, str(own)])
+    assert recognizer.tasks == ("emotion", "gender", "mood")
+    (found,) = recognizer(portrait)
+    assert np.array_equal(found.predictions["emotion"].scores, found.predictions["mood"].scores)
+    assert not np.array_equal(found.predictions["emotion"].scores, shipped.predictions["emotion"].scores)
+    assert np.array_equal(found.predictions["gender"].scores, shipped.predictions["gender"].scores)
+
+
+def test_a_score_below_the_threshold_is_unsure(portrait: Image, emotion_model: Path) -> None:
+    def emotion(min_confidence: float | None = None) -> str:
+        (found,) = Recognizer([emotion_model], min_confidence=min_confidence)(portrait)
+        return found.predictions["emotion"].label
 
     card = json.loads((emotion_model / "model.json").read_text())
     (emotion_model / "model.json").write_text(json.dumps({**card, "min_confidence": 1.0}))
@@ -117,12 +135,12 @@ def test_what_is_below_the_threshold_is_unsure(portrait: Image, emotion_model: P
     assert emotion(min_confidence=0.5) == "happy"
 
 
-def test_groups_sum_scores_on_pictures_and_streams(portrait: Image) -> None:
+def test_groups_sum_scores_in_pictures_and_streams(portrait: Image) -> None:
     (plain,), groups = Recognizer()(portrait), {"positive": ["happy", "surprise"], "negative": ["angry", "sad"]}
     recognizer = Recognizer(groups=groups, min_confidence=0.99)
     scores = dict(zip(plain.predictions["emotion"].labels, plain.predictions["emotion"].scores, strict=True))
-    follow = recognizer.follow()
-    for (face,) in (recognizer(portrait), follow(Frame(portrait, 0, 0.0)), follow(Frame(portrait, 1, 0.1))):
+    follower = recognizer.follow()
+    for (face,) in (recognizer(portrait), follower(portrait, 0.0), follower(portrait, 0.1)):
         emotion = face.predictions["emotion"]
         assert emotion.labels == ("negative", "disgust", "fear", "positive", "neutral")
         assert emotion.label == "positive"
@@ -132,9 +150,15 @@ def test_groups_sum_scores_on_pictures_and_streams(portrait: Image) -> None:
     assert grouped.predictions["emotion"].score == pytest.approx(scores["happy"] + scores["surprise"], abs=1e-6)
 
 
-def test_two_models_for_one_task_are_refused() -> None:
+def test_groups_that_do_not_fit_are_refused_before_a_network_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("emotion_cam.recognition.recognizer.TaskPredictor")
+    with pytest.raises(GroupError, match="no model predicts"):
+        Recognizer(groups={"positive": ["hapy"]})
+
+
+def test_two_models_of_one_task_are_refused() -> None:
     emotion = shipped_models()["emotion"]
-    with pytest.raises(ModelError, match="emotion and emotion"):
+    with pytest.raises(ModelError, match="both for emotion"):
         Recognizer([emotion, emotion])
 
 
