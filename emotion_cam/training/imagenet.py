@@ -1,34 +1,32 @@
-"""Xception's weights from ImageNet, as keras.applications has them, for networks of other pictures and classes."""
+"""Xception's weights from ImageNet, as keras.applications has them, for networks with other inputs and classes."""
 
 from __future__ import annotations
 
 import contextlib
 
-import keras
 import numpy as np
 
 from emotion_cam.errors import TrainingError
-
-IMAGENET = "imagenet"
-"""What stands for the weights that keras.applications downloads."""
+from emotion_cam.training.backend import keras
+from emotion_cam.training.recipe import IMAGENET
 
 CLASSES = 1000
-"""ImageNet's."""
+"""The number of ImageNet's classes."""
 
 
 def load_imagenet(network: keras.Model, weights: str = IMAGENET) -> None:
     """Give a network of ``xception`` the weights of keras.applications.Xception.
 
-    Of the class map they are taken only if the network has ImageNet's 1000 classes. A network of grey pictures gets
-    the first convolution's kernels summed over red, green and blue: in a grey picture these three are the same, so
-    the sum does to it exactly what the three did.
+    Weights of the class map are copied only if the network has ImageNet's 1000 classes. A network for gray pictures
+    gets the kernels of the first convolution summed over red, green and blue. The three channels of a gray picture are
+    equal, so the sum gives the same outputs.
 
     Args:
         network: an Xception of the published width and depth.
-        weights: IMAGENET, for what keras.applications downloads, or else a file of its weights, with or without top.
+        weights: IMAGENET for the weights that keras.applications downloads, or a file of them, with or without top.
 
     Raises:
-        TrainingError: they cannot be had, the file has others, or they do not fit this network.
+        TrainingError: the weights cannot be downloaded or read, or they do not fit this network.
     """
     if weights == IMAGENET:
         copy_weights(network, _downloaded())
@@ -37,7 +35,7 @@ def load_imagenet(network: keras.Model, weights: str = IMAGENET) -> None:
 
 
 def copy_weights(network: keras.Model, original: keras.Model) -> None:
-    """As ``load_imagenet``, from a model of keras.applications.Xception, with or without its top."""
+    """Like ``load_imagenet``, from a model of keras.applications.Xception, with or without its top."""
     before, given = network.get_weights(), original.get_weights()
     if network.input_shape[-1] == 1:
         given[0] = given[0].sum(axis=2, keepdims=True)
@@ -48,7 +46,7 @@ def copy_weights(network: keras.Model, original: keras.Model) -> None:
         network.set_weights([*given[: len(before) - 2], *top])
     except ValueError:
         raise TrainingError(
-            "ImageNet's weights fit the published Xception alone: of its width, eight middle blocks and shortcuts."
+            "ImageNet's weights fit the published Xception only: its width, eight middle blocks, and shortcuts."
         ) from None
 
 
@@ -57,15 +55,15 @@ def _downloaded() -> keras.Model:
         return keras.applications.Xception(weights="imagenet")
     except Exception as error:  # Keras raises no narrower one when a download fails
         raise TrainingError(
-            f"ImageNet's weights could not be downloaded ({error}); go online, or give their file with --init FILE."
+            f"ImageNet's weights could not be downloaded ({error}); go online, or give their file as `init`."
         ) from error
 
 
 def _read(file: str, with_top: bool) -> keras.Model:
-    """The weights of a file, with their top if it has one and this is wanted."""
-    for_another = contextlib.suppress(ValueError, OSError, KeyError)
-    with for_another:
+    """The weights of a file; of the two kinds of file, the kind that is asked for is tried first."""
+    other_kind = contextlib.suppress(ValueError, OSError, KeyError)
+    with other_kind:
         return keras.applications.Xception(weights=file, include_top=with_top)
-    with for_another:
+    with other_kind:
         return keras.applications.Xception(weights=file, include_top=not with_top)
-    raise TrainingError(f"{file} has no weights of keras.applications.Xception, neither with its top nor without.")
+    raise TrainingError(f"{file} has no weights of keras.applications.Xception, with or without its top.")

@@ -1,20 +1,22 @@
 """The networks, written as in the papers, as Keras functional models.
 
-Every network takes grey or colour faces as float32 in [0, 255], shape (batch, height, width, channels), and
-returns softmax scores, shape (batch, classes). Scaling to [-1, 1] is a layer inside, so no caller can get it wrong.
+Every network takes gray or color faces as float32 in [0, 255], shape (batch, height, width, channels), and returns
+softmax scores, shape (batch, classes). Scaling to [-1, 1] is a layer inside, so no caller can get it wrong. The layer
+before the scores' pooling is named "class_map": the class activation map, which export and explanations need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any
 
-import keras
-from keras import layers
+from emotion_cam.errors import TrainingError
+from emotion_cam.training.backend import keras
+from emotion_cam.training.recipe import Recipe
 
-SMALLEST = {"mini_xception": 48, "xception": 71}
-"""The least height and width of each network's input, in pixels: what leaves 3×3 places of the class map."""
+layers = keras.layers
 
 
 def mini_xception(
@@ -37,13 +39,13 @@ def mini_xception(
         l2: weight decay as a penalty on every convolution; the authors' code uses 0.01.
         residual: keep the shortcuts around the blocks; without them, as in Chollet's experiment on residual
             connections.
-        separable: keep the blocks' convolutions separable; plain 3×3 convolutions in their place otherwise.
+        separable: use depthwise separable convolutions in the blocks; plain 3×3 convolutions otherwise.
         middle_activation: put a ReLU between each depthwise convolution and its pointwise one, as in Chollet's
             experiment on intermediate activations.
-        width: by what to multiply every convolution's number of filters.
+        width: factor for the number of filters of every convolution, above 0.
 
     Raises:
-        ValueError: ``middle_activation`` without ``separable``, which leaves no middle; no width.
+        ValueError: ``middle_activation`` without ``separable``; a width that is not above 0.
 
     Source: Arriaga, Valdenegro-Toro and Plöger, "Real-time Convolutional Neural Networks for Emotion and Gender
     Classification", 2017, section III and figure 3; sizes as in the authors' released weights. The experiments:
@@ -71,32 +73,32 @@ def xception(
 ) -> keras.Model:
     """Xception: depthwise separable convolutions with shortcuts, in an entry, a middle and an exit flow.
 
-    22,910,480 parameters for 1000 classes, 20,875,247 for 7 classes of grey faces. With the same weights it computes
-    what ``keras.applications.Xception`` computes.
+    22,910,480 parameters for 1000 classes, 20,875,247 for 7 classes of gray faces. With the same weights it computes
+    the same scores as ``keras.applications.Xception``.
 
     Args:
         input_shape: height, width and channels of a picture; any size from 71×71 up.
         num_classes, l2, residual, separable, middle_activation, width: as for ``mini_xception``.
-        middle_blocks: how many blocks the middle flow has.
+        middle_blocks: the number of blocks in the middle flow.
 
     Raises:
-        ValueError: as ``mini_xception``; a smaller picture, or fewer than no middle blocks.
+        ValueError: as ``mini_xception``; a smaller picture; a negative number of blocks.
 
     Source: Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", 2016, figure 5. The fully
-    connected layer on top stands before the global average pooling here, as a 1×1 convolution. Both are linear, so
-    that scores and parameters are the same, and what is pooled is the class activation map.
+    connected layer on top comes before the global average pooling here, as a 1×1 convolution. Both are linear, so
+    scores and parameters are the same, and the input of the pooling is the class activation map.
     """
-    if min(input_shape[:2]) < SMALLEST["xception"]:
-        raise ValueError("Xception takes pictures from 71×71 pixels up")
+    if min(input_shape[:2]) < NETWORKS["xception"].smallest:
+        raise ValueError("Xception takes pictures of 71×71 pixels or more.")
     if middle_blocks < 0:
-        raise ValueError("a network cannot have fewer than no middle blocks")
+        raise ValueError(f"`middle_blocks` must be at least 0, not {middle_blocks}.")
     build = _Builder(l2, residual, separable, middle_activation, width)
     inputs, x = build.scaled(input_shape)
 
     # Entry flow.
     x = build.stem(x, 32, "stem1", strides=2)
     x = build.stem(x, 64, "stem2")
-    x = build.shrinking_block(x, (128, 128), "block2", relu_first=False)  # the stem has ended with one
+    x = build.shrinking_block(x, (128, 128), "block2", relu_first=False)  # the stem ends with one
     x = build.shrinking_block(x, (256, 256), "block3")
     x = build.shrinking_block(x, (728, 728), "block4")
     # Middle flow.
@@ -109,12 +111,53 @@ def xception(
     return keras.Model(inputs, build.scores(x, num_classes, kernel_size=1), name="xception")
 
 
-NETWORKS: dict[str, Callable[..., keras.Model]] = {"mini_xception": mini_xception, "xception": xception}
+@dataclass(frozen=True)
+class Network:
+    """An architecture that a recipe can name.
+
+    Attributes:
+        build: makes the Keras model from the input shape, the number of classes and options.
+        smallest: the smallest height and width of its input, in pixels; the class map then has 3×3 places.
+    """
+
+    build: Callable[..., keras.Model]
+    smallest: int
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of its options; each is a field of ``Recipe`` too."""
+        parameters = signature(self.build).parameters.values()
+        return tuple(parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY)
+
+    def __call__(self, input_shape: tuple[int, int, int], num_classes: int, **options: Any) -> keras.Model:
+        return self.build(input_shape, num_classes, **options)
+
+
+NETWORKS = {
+    "mini_xception": Network(mini_xception, smallest=48),
+    "xception": Network(xception, smallest=71),
+}
+
+NETWORK_OPTIONS = tuple(dict.fromkeys(option for network in NETWORKS.values() for option in network.options))
+"""The fields of a recipe that belong to the network."""
+
+
+def network_options(recipe: Recipe) -> dict[str, Any]:
+    """The options of the recipe's network.
+
+    Raises:
+        TrainingError: an option is set that this network does not have.
+    """
+    known = NETWORKS[recipe.network].options
+    for name in NETWORK_OPTIONS:
+        if name not in known and getattr(recipe, name) != getattr(Recipe, name):
+            raise TrainingError(f"{recipe.network} has no `{name}`; leave that option out.")
+    return {name: getattr(recipe, name) for name in known}
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """The parts that the networks are made of, with what is the same in all parts of one network."""
+    """Builds the parts of a network, with the options that all of its parts share."""
 
     l2: float
     residual: bool
@@ -124,23 +167,23 @@ class _Builder:
 
     def __post_init__(self) -> None:
         if self.middle_activation and not self.separable:
-            raise ValueError("a plain convolution has no middle for an activation")
+            raise ValueError("`middle_activation` needs `separable` convolutions; plain ones have no middle.")
         if self.width <= 0:
-            raise ValueError("a network's width must be above 0")
+            raise ValueError(f"`width` must be above 0, not {self.width:g}.")
 
     def scaled(self, input_shape: tuple[int, int, int]) -> tuple[Any, Any]:
-        """The network's input, and the same from -1 to 1."""
+        """The network's input, and the input scaled to [-1, 1]."""
         inputs = layers.Input(input_shape, name="face")
         return inputs, layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
 
     def stem(self, x: Any, filters: int, name: str, strides: int = 1) -> Any:
-        """A plain convolution without padding, batch normalisation and ReLU."""
+        """A plain convolution without padding, batch normalization and ReLU."""
         x = self._conv(x, self._wide(filters), 3, f"{name}_conv", strides=strides, padding="valid")
         x = layers.BatchNormalization(name=f"{name}_bn")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
     def shrinking_block(self, x: Any, filters: Sequence[int], name: str, *, relu_first: bool = True) -> Any:
-        """Convolutions and a max pooling, with a strided 1×1 convolution past them; halves height and width."""
+        """Convolutions and a max pooling, with a strided 1×1 convolution as shortcut; halves height and width."""
         shortcut = None
         if self.residual:
             shortcut = self._conv(x, self._wide(filters[-1]), 1, f"{name}_shortcut", strides=2)
@@ -155,7 +198,7 @@ class _Builder:
         return layers.Add(name=f"{name}_add")([result, x]) if self.residual else result
 
     def convolutions(self, x: Any, filters: Sequence[int], name: str, *, relu_first: bool = True) -> Any:
-        """Convolutions, each with batch normalisation, with a ReLU before each but perhaps the first."""
+        """Convolutions with batch normalization, and a ReLU before each; before the first only if ``relu_first``."""
         for i, number in enumerate(filters, start=1):
             conv = f"{name}_sepconv{i}" if self.separable else f"{name}_conv{i}"
             if i > 1 or relu_first:
@@ -165,10 +208,10 @@ class _Builder:
         return x
 
     def scores(self, x: Any, num_classes: int, kernel_size: int) -> Any:
-        """One feature map for each class: the class activation map, which global pooling averages into logits."""
+        """One feature map for each class, the class activation map, and global average pooling to logits and scores."""
         x = self._conv(x, num_classes, kernel_size, "class_map", use_bias=True)
         x = layers.GlobalAveragePooling2D(name="logits")(x)
-        # In float32 even where the rest is not, as small scores would be lost.
+        # In float32 even where the rest is in float16, which would round small scores to 0.
         return layers.Softmax(name="scores", dtype="float32")(x)
 
     def _wide(self, filters: int) -> int:

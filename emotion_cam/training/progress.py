@@ -1,26 +1,25 @@
-"""A bar over the epochs, with rate and time left, and a line for each epoch."""
+"""A progress bar over the batches of all epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import keras
 from rich.progress import Progress
+
+from emotion_cam.training.backend import keras
 
 
 class EpochProgress(keras.callbacks.Callback):  # type: ignore[misc]
-    """Shows how a run goes on.
+    """Shows how far a run is.
 
     Args:
-        progress: a Rich progress bar that is on.
-        epochs: how many there will be.
-        say: prints a line.
+        progress: a progress bar of Rich that is on.
+        epochs: the number of epochs in all.
     """
 
-    def __init__(self, progress: Progress, epochs: int, say: Callable[[str], None]) -> None:
+    def __init__(self, progress: Progress, epochs: int) -> None:
         super().__init__()
-        self._progress, self._epochs, self._say = progress, epochs, say
+        self._progress, self._epochs = progress, epochs
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._task = self._progress.add_task("training", total=None)
@@ -34,9 +33,5 @@ class EpochProgress(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._progress.advance(self._task)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        self._say(
-            f"epoch {epoch + 1} of {self._epochs}: accuracy {logs['accuracy']:.3f}, loss {logs['loss']:.3f}; "
-            f"validation accuracy {logs['val_accuracy']:.3f}, loss {logs['val_loss']:.3f}"
-        )
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._progress.remove_task(self._task)
