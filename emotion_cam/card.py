@@ -13,6 +13,7 @@ This module needs msgspec and the standard library only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -288,7 +289,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(set(self.labels)) < len(self.labels):
-            raise ValueError("Expected different `labels`")
+            raise ValueError("Expected different “labels”")
 
     @property
     def origin(self) -> Origin:
@@ -379,7 +380,7 @@ def choose_models(models: Sequence[Path] = (), without: Collection[str] = ()) ->
 def _check_format(file: Path, written: Any) -> None:
     number = written.get("format", FORMAT) if isinstance(written, dict) else FORMAT
     if type(number) is not int or number < 1:
-        raise ModelError(f"{file} is not a model card: expected an `int` from 1 at `format`.")
+        raise ModelError(f"{file} is not a model card: expected “int” >= 1 at “format”.")
     if number > FORMAT:
         raise ModelError(
             f"{file} has format {number}, but this version reads formats up to {FORMAT}; update emotion-cam."
@@ -390,8 +391,8 @@ def _convert(file: Path, written: Any) -> ModelCard:
     try:
         return msgspec.convert(written, ModelCard)
     except msgspec.ValidationError as error:
-        # msgspec says "Expected `int`, got `str` - at `$.size[0]`"; "$" is the whole of the file.
-        reason = _lower(error).replace(" - at `$.", " at `")
+        # msgspec says "Expected `int`, got `str` - at `$.size[0]`", but backticks are for parameters.
+        reason = re.sub("`([^`]+)`", r"“\1”", _lower(error)).replace(" - at “$.", " at “")
         raise ModelError(f"{file} is not a model card: {reason}.") from error
 
 

@@ -101,22 +101,22 @@ def test_settings_are_free_and_stand_beside_the_other_fields(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"task": None}, "object missing required field `task`"),
-        ({"task": ""}, "expected `str` of length >= 1 at `task`"),
-        ({"labels": ["yes"]}, "expected `array` of length >= 2 at `labels`"),
-        ({"labels": ["yes", "yes"]}, "expected different `labels`"),
-        ({"labels": "yes"}, "expected `array`, got `str` at `labels`"),
-        ({"size": [48]}, "expected `array` of length 2, got 1 at `size`"),
-        ({"size": [48, 0]}, "expected `int` >= 1 at `size[1]`"),
-        ({"margin": "0.1"}, "expected `float`, got `str` at `margin`"),
-        ({"min_confidence": 1.5}, "expected `float` <= 1.0 at `min_confidence`"),
-        ({"training": []}, "expected `object`, got `array` at `training`"),
-        ({"training": {"epochs": 3, "epochs_run": "2"}}, "expected `int | null`, got `str` at `training.epochs_run`"),
-        ({"before": {"before": {"data": [{}]}}}, "object missing required field `name` at `before.before.data[0]`"),
-        ({"parts": {}}, "expected `array`, got `object` at `parts`"),
-        ({"measured": [{"data": "x test"}]}, "object missing required field `pictures` at `measured[0]`"),
-        ({"format": "1"}, "expected an `int` from 1 at `format`"),
-        ({"format": 0}, "expected an `int` from 1 at `format`"),
+        ({"task": None}, "object missing required field “task”"),
+        ({"task": ""}, "expected “str” of length >= 1 at “task”"),
+        ({"labels": ["yes"]}, "expected “array” of length >= 2 at “labels”"),
+        ({"labels": ["yes", "yes"]}, "expected different “labels”"),
+        ({"labels": "yes"}, "expected “array”, got “str” at “labels”"),
+        ({"size": [48]}, "expected “array” of length 2, got 1 at “size”"),
+        ({"size": [48, 0]}, "expected “int” >= 1 at “size[1]”"),
+        ({"margin": "0.1"}, "expected “float”, got “str” at “margin”"),
+        ({"min_confidence": 1.5}, "expected “float” <= 1.0 at “min_confidence”"),
+        ({"training": []}, "expected “object”, got “array” at “training”"),
+        ({"training": {"epochs": 3, "epochs_run": "2"}}, "expected “int | null”, got “str” at “training.epochs_run”"),
+        ({"before": {"before": {"data": [{}]}}}, "object missing required field “name” at “before.before.data[0]”"),
+        ({"parts": {}}, "expected “array”, got “object” at “parts”"),
+        ({"measured": [{"data": "x test"}]}, "object missing required field “pictures” at “measured[0]”"),
+        ({"format": "1"}, "expected “int” >= 1 at “format”"),
+        ({"format": 0}, "expected “int” >= 1 at “format”"),
     ],
 )
 def test_a_bad_field_is_named_in_one_sentence(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
@@ -143,7 +143,7 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     for content, reason in (
         (b"{", r"is not valid JSON: input data was truncated\.$"),
         (b"\xff", r"is not valid JSON: JSON is malformed: invalid character \(byte 0\)\.$"),
-        (b"[]", r"is not a model card: expected `object`, got `array`\.$"),
+        (b"[]", r"is not a model card: expected “object”, got “array”\.$"),
     ):
         file.write_bytes(content)
         with pytest.raises(ModelError, match=reason):
@@ -157,7 +157,7 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
 def test_a_card_that_is_not_valid_is_not_written(tmp_path: Path) -> None:
     good = read_card(make_model(tmp_path))
     before = (tmp_path / "model.json").read_bytes()
-    with pytest.raises(ModelError, match=r"expected `float` <= 1\.0 at `min_confidence`"):
+    with pytest.raises(ModelError, match=r"expected “float” <= 1\.0 at “min_confidence”"):
         write_card(tmp_path, msgspec.structs.replace(good, min_confidence=1.5))
     assert (tmp_path / "model.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]

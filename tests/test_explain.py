@@ -1,4 +1,4 @@
-"""The views with gradients, checked against what can be worked out by hand, and on a real face."""
+"""The views from gradients, checked against values worked out by hand, and on a real face."""
 
 from __future__ import annotations
 
@@ -13,26 +13,17 @@ import pytest
 
 pytest.importorskip("keras")
 
-from typer.testing import CliRunner, Result
-
-from emotion_cam.recognition.classifier import Classifier, shipped_models
-from emotion_cam.cli import app
+from emotion_cam.card import shipped_models
 from emotion_cam.errors import ModelError
-from emotion_cam.explain import (
-    Explainer,
-    Explanation,
-    drawn,
-    grad_cam,
-    guided,
-    guided_backpropagation,
-)
+from emotion_cam.explain.draw import draw
+from emotion_cam.explain.explainer import Explainer, Explanation
+from emotion_cam.explain.gradients import grad_cam, guided, guided_backpropagation
+from emotion_cam.recognition.classifier import Classifier
+from emotion_cam.training.backend import keras
 from emotion_cam.types import Box, Image
+from tests.command import emotion_cam
 
-# isort: split
-import keras
-from keras import layers
-
-BOX = Box(172, 66, 272, 166)
+layers = keras.layers
 
 
 def network(kernel: int = 1, classes: int = 3) -> keras.Model:
@@ -60,7 +51,7 @@ def test_grad_cam_of_a_1x1_class_map_is_its_positive_part(index: int) -> None:
     assert grad_cam(model, face, index) == pytest.approx(expected, abs=1e-6)
 
 
-def test_grad_cam_where_nothing_speaks_for_the_class_is_zero() -> None:
+def test_grad_cam_is_zero_if_nothing_supports_the_class() -> None:
     model = network()
     last = model.get_layer("class_map")
     kernel, bias = last.get_weights()
@@ -69,7 +60,7 @@ def test_grad_cam_where_nothing_speaks_for_the_class_is_zero() -> None:
 
 
 def test_guided_backpropagation_by_hand() -> None:
-    """Of three neurons one is active and speaks for the class, one is active against it, one is for it but inactive."""
+    """One of three neurons is active and supports the class, one is active and opposes it, one is inactive."""
     inputs = layers.Input((1, 1, 1))
     x = layers.Conv2D(3, 1, use_bias=False, name="features")(inputs)
     x = layers.ReLU(name="relu")(x)
@@ -83,11 +74,11 @@ def test_guided_backpropagation_by_hand() -> None:
     face = np.ones((1, 1, 1, 1), np.float32)
     assert guided_backpropagation(guided(model), face, 0).item() == pytest.approx(2.0 * 0.5)
     assert guided_backpropagation(guided(model), face, 1).item() == pytest.approx(3.0 * 0.25)
-    # The plain gradient lets the neuron that speaks against the class through as well.
+    # The plain gradient also passes through the neuron that opposes the class.
     assert guided_backpropagation(model, face, 0).item() == pytest.approx(2.0 * 0.5 - 3.0 * 7.0)
 
 
-def test_the_guided_copy_says_the_same_and_the_original_stays() -> None:
+def test_the_guided_copy_gives_the_same_scores_and_the_original_stays() -> None:
     model, face = network(kernel=3), pixels()
     before = guided_backpropagation(model, face, 0)
     copy = guided(model)
@@ -96,11 +87,11 @@ def test_the_guided_copy_says_the_same_and_the_original_stays() -> None:
     assert np.abs(guided_backpropagation(copy, face, 0) - before).max() > 1e-3
 
 
-def test_the_smile_speaks_for_happy(portrait: Image) -> None:
+def test_eyes_and_mouth_support_the_label(portrait: Image, face: Box) -> None:
     folder = shipped_models()["emotion"]
-    explanation = Explainer(folder)(portrait, BOX, "she")
+    explanation = Explainer(folder)(portrait, face, "she")
     assert explanation.title.startswith("she\nhappy ")
-    (scores,), maps = Classifier(folder).explain([explanation.face])
+    (scores,), maps = Classifier(folder).with_class_maps([explanation.face])
     assert maps is not None
     assert explanation.class_map == pytest.approx(maps[0, ..., int(scores.argmax())], abs=1e-3)
     assert (explanation.grad_cam.shape, explanation.grad_cam.min()) == ((3, 3), 0)
@@ -112,17 +103,13 @@ def test_the_smile_speaks_for_happy(portrait: Image) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -4.0])
-def test_what_is_nowhere_positive_is_drawn_all_the_same(value: float) -> None:
+def test_maps_without_a_positive_value_are_drawn(value: float) -> None:
     few, many = np.full((3, 3), value, np.float32), np.zeros((48, 32), np.float32)
     face = np.full((48, 32), 90, np.uint8)
-    picture = drawn([Explanation("a\nb", face, few, np.zeros_like(few), many)] * 2)
+    picture = draw([Explanation("a\nb", face, few, np.zeros_like(few), many)] * 2)
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
     assert (picture == 90).all(axis=2).sum() > 10_000
-
-
-def emotion_cam(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_the_command_writes_a_row_for_each_face_and_model(portrait: Image, tmp_path: Path) -> None:
@@ -136,7 +123,7 @@ def test_the_command_writes_a_row_for_each_face_and_model(portrait: Image, tmp_p
     assert picture.shape == (4 * 230 + 30, 1100, 3)
 
 
-def test_nothing_is_heard_of_tensorflow(portrait: Image, tmp_path: Path) -> None:
+def test_tensorflow_prints_nothing(portrait: Image, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), portrait)
     command = [sys.executable, "-m", "emotion_cam", "explain", str(photo), "--out", str(tmp_path / "why.png")]
@@ -145,7 +132,7 @@ def test_nothing_is_heard_of_tensorflow(portrait: Image, tmp_path: Path) -> None
     assert run.stderr == ""
 
 
-def test_what_cannot_be_explained_is_told_in_one_line(portrait: Image, emotion_model: Path, tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_writes_nothing(portrait: Image, emotion_model: Path, tmp_path: Path) -> None:
     photo, nobody = tmp_path / "photo.png", tmp_path / "nobody.png"
     cv2.imwrite(str(photo), portrait)
     cv2.imwrite(str(nobody), np.full((200, 200, 3), 90, np.uint8))
@@ -153,19 +140,19 @@ def test_what_cannot_be_explained_is_told_in_one_line(portrait: Image, emotion_m
     files = sorted(tmp_path.iterdir())
     before = photo.read_bytes()
     out = tmp_path / "why.png"
-    for arguments, told in (
+    for arguments, message in (
         ((nobody, "--out", out), "no face"),
         ((tmp_path / "nowhere.png", "--out", out), "nowhere.png"),
         ((photo, "--out", tmp_path / "why.csv"), ".png or .jpg"),
         ((photo, "--out", tmp_path), ".png"),
-        ((photo, "--out", photo), "what is read"),
+        ((photo, "--out", photo), "photo.png is an input"),
         ((photo, "--out", tmp_path / "nowhere" / "why.png"), "nowhere"),
         ((photo, "--out", out, "--model", emotion_model), "model.keras"),
         ((photo, "--out", out, "--model", tmp_path), "model.json"),
     ):
         result = emotion_cam("explain", *arguments)
         assert result.exit_code == 1, result.output
-        assert told in result.stderr
+        assert message in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
         assert sorted(tmp_path.iterdir()) == files
     assert photo.read_bytes() == before
@@ -176,7 +163,7 @@ def test_a_network_without_a_class_map_is_refused(emotion_model: Path) -> None:
     keras.Model(inputs, layers.Dense(7, "softmax")(layers.Flatten()(inputs))).save(emotion_model / "model.keras")
     with pytest.raises(ModelError, match="class_map"):
         Explainer(emotion_model)
-    scores, maps = Classifier(emotion_model, runtime="keras").explain([np.zeros((48, 48), np.uint8)] * 2)
+    scores, maps = Classifier(emotion_model, runtime="keras").with_class_maps([np.zeros((48, 48), np.uint8)] * 2)
     assert (scores.shape, maps) == ((2, 7), None)
 
 
@@ -185,5 +172,7 @@ def test_both_runtimes_give_the_same_maps(portrait: Image, task: str) -> None:
     folder = shipped_models()[task]
     height, width = Classifier(folder).card.size
     face = np.asarray(cv2.resize(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)[66:166, 172:272], (width, height)))
-    litert, with_keras = (Classifier(folder, runtime=runtime).explain([face, face]) for runtime in ("litert", "keras"))
-    assert litert[1] == pytest.approx(with_keras[1], abs=1e-3)
+    litert, with_keras = (
+        Classifier(folder, runtime=runtime).with_class_maps([face, face])[1] for runtime in ("litert", "keras")
+    )
+    assert litert == pytest.approx(with_keras, abs=1e-3)
