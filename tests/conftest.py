@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -25,6 +26,16 @@ FACE = Box(172, 66, 272, 166)
 
 # A shell that starts the tests in the background makes them ignore Ctrl-C, and then the programs that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _restore_log() -> Iterator[None]:
+    """The command line sets up the package's logger; the next test starts without that."""
+    log = logging.getLogger("emotion_cam")
+    handlers, level, propagate = log.handlers[:], log.level, log.propagate
+    yield
+    log.handlers, log.propagate = handlers, propagate
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The virtual camera, played by a stand-in for pyvirtualcam; only a machine with v4l2loopback or OBS has a real one."""
+"""VirtualCameraSink, on a stand-in for pyvirtualcam; only a machine with v4l2loopback or OBS has a real camera."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from emotion_cam.cli import app
 from emotion_cam.errors import MissingExtraError, SinkError
-from emotion_cam.sinks import VideoSink, VirtualCameraSink
-from emotion_cam.sources import ImageSource, Source, VideoSource
+from emotion_cam.sinks.video import VideoSink
+from emotion_cam.sinks.virtual_camera import VirtualCameraSink
+from emotion_cam.sources.base import Source
+from emotion_cam.sources.pictures import ImageSource
+from emotion_cam.sources.video import VideoSource
 from emotion_cam.types import Frame, Image
-from tests.sinks.test_files import copy, result
-from tests.sources.test_files import picture, write_video
+from tests.builders import copy_video, picture, result, write_picture
+from tests.command import emotion_cam
 
 
 class FakeCamera:
-    """Stands in for pyvirtualcam.Camera: keeps what it gets, and refuses what the real one refuses."""
+    """Stands in for pyvirtualcam.Camera: records its frames, and refuses what the real one refuses."""
 
     opened: list[FakeCamera]
     error: str | None
@@ -55,12 +55,12 @@ def cameras(monkeypatch: pytest.MonkeyPatch) -> list[FakeCamera]:
     """The virtual cameras that were opened."""
     FakeCamera.opened, FakeCamera.error = [], None
     module = SimpleNamespace(Camera=FakeCamera, PixelFormat=SimpleNamespace(BGR="BGR"))
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
     return FakeCamera.opened
 
 
 class Live(Source):
-    """A camera of that size."""
+    """A camera of the given size and rate."""
 
     name, live = "camera 0", True
 
@@ -71,14 +71,9 @@ class Live(Source):
         yield from ()
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_video(tmp_path_factory.mktemp("clips") / "clip.mp4")
-
-
-def test_a_video_is_given_out_at_its_size_and_rate(cameras: list[FakeCamera], clip: Path) -> None:
+def test_a_video_is_played_at_its_size_and_rate(cameras: list[FakeCamera], clip: Path) -> None:
     with VideoSource(clip) as source, VirtualCameraSink(source) as sink:
-        copy(source, sink)
+        copy_video(source, sink)
     (camera,) = cameras
     assert (camera.width, camera.height, camera.fps, camera.fmt, camera.device) == (320, 240, 30, "BGR", None)
     assert (len(camera.sent), camera.slept) == (60, 60)
@@ -86,7 +81,7 @@ def test_a_video_is_given_out_at_its_size_and_rate(cameras: list[FakeCamera], cl
     assert camera.closed
 
 
-def test_a_live_source_sets_the_pace_itself(cameras: list[FakeCamera]) -> None:
+def test_a_live_source_sets_the_pace(cameras: list[FakeCamera]) -> None:
     with VirtualCameraSink(Live(320, 240), "/dev/video7") as sink:
         sink.write(result(0))
         sink.write(result(1))
@@ -112,12 +107,12 @@ def test_it_is_closed_after_an_error(cameras: list[FakeCamera]) -> None:
     assert cameras[0].closed
 
 
-LINUX = "v4l2loopback makes one (sudo modprobe v4l2loopback exclusive_caps=1)."
-OBS = "OBS Studio brings one, which must have been started once."
+LINUX = "v4l2loopback provides one (sudo modprobe v4l2loopback exclusive_caps=1)."
+OBS = "OBS Studio provides one, after it was started once."
 
 
 @pytest.mark.parametrize(
-    ("platform", "error", "told"),
+    ("platform", "error", "message"),
     [
         (
             "linux",
@@ -134,38 +129,38 @@ OBS = "OBS Studio brings one, which must have been started once."
         ("darwin", "something else", f"(something else): {OBS}"),
     ],
 )
-def test_a_system_without_one_is_told_in_a_sentence(
-    cameras: list[FakeCamera], monkeypatch: pytest.MonkeyPatch, platform: str, error: str, told: str
+def test_the_error_on_a_system_without_a_virtual_camera(
+    cameras: list[FakeCamera], monkeypatch: pytest.MonkeyPatch, platform: str, error: str, message: str
 ) -> None:
     FakeCamera.error = error
     monkeypatch.setattr(sys, "platform", platform)
     with pytest.raises(SinkError) as raised:
         VirtualCameraSink(Live(320, 240))
-    assert str(raised.value) == f"No virtual camera can be opened {told}"
+    assert str(raised.value) == f"No virtual camera can be opened {message}"
 
 
-def test_the_real_one_where_there_is_none() -> None:
+def test_the_real_library_without_a_camera() -> None:
     pytest.importorskip("pyvirtualcam")
     with pytest.raises(SinkError, match=r"^No virtual camera can be opened \([^()]+\): .+\.$") as raised:
         VirtualCameraSink(Live(320, 240), "/dev/nowhere")
     assert "backend" not in str(raised.value)
 
 
-def test_one_that_fails_later_is_told(cameras: list[FakeCamera]) -> None:
-    with pytest.raises(SinkError, match="took no more pictures: gone"), VirtualCameraSink(Live(320, 240)) as sink:
+def test_a_virtual_camera_that_fails_later(cameras: list[FakeCamera]) -> None:
+    with pytest.raises(SinkError, match="stopped taking pictures: gone"), VirtualCameraSink(Live(320, 240)) as sink:
         FakeCamera.error = "gone"
         sink.write(result())
     assert cameras[0].closed
 
 
 def test_pictures_are_refused(cameras: list[FakeCamera], tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), picture())
-    with pytest.raises(SinkError, match=r"^a\.png has no moving pictures .*--video\.$"):
-        VirtualCameraSink(ImageSource(tmp_path / "a.png"))
+    source = ImageSource(write_picture(tmp_path / "a.png"))
+    with pytest.raises(SinkError, match=r"^a\.png cannot feed a virtual camera: use `camera` or `video`"):
+        VirtualCameraSink(source)
 
 
 def test_without_pyvirtualcam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'emotion-cam\[virtual-camera\]'"):
         VirtualCameraSink(Live(320, 240))
 
@@ -177,21 +172,20 @@ def test_without_pyvirtualcam(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_options(
     cameras: list[FakeCamera], portrait: Image, tmp_path: Path, options: list[str], device: str | None
 ) -> None:
-    film = portrait[:240, 60:380]
+    part = portrait[:240, 60:380]
     with VideoSink(tmp_path / "clip.mp4", fps=10) as sink:
         for index in range(3):
-            sink.write(result(index, index / 10, image=film))
-    done = CliRunner().invoke(app, ["--video", str(tmp_path / "clip.mp4"), "--no-show", *options])
+            sink.write(result(index, index / 10, image=part))
+    done = emotion_cam("--video", tmp_path / "clip.mp4", "--no-show", *options)
     assert done.exit_code == 0, done.output
     (camera,) = cameras
     assert (len(camera.sent), camera.device) == (3, device)
-    assert 0.01 < (np.abs(camera.sent[0].astype(int) - film) > 60).mean() < 0.5  # it is drawn on
+    assert 0.01 < (np.abs(camera.sent[0].astype(int) - part) > 60).mean() < 0.5  # faces are drawn
 
 
-def test_where_there_is_none_nothing_is_left(cameras: list[FakeCamera], clip: Path, tmp_path: Path) -> None:
+def test_without_a_virtual_camera_no_file_is_left(cameras: list[FakeCamera], clip: Path, tmp_path: Path) -> None:
     FakeCamera.error = "'obs' backend: none"
-    arguments = ["--video", str(clip), "--out", str(tmp_path / "o.mp4"), "--virtual-camera"]
-    done = CliRunner().invoke(app, arguments)
+    done = emotion_cam("--video", clip, "--out", tmp_path / "o.mp4", "--virtual-camera")
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("emotion-cam: No virtual camera can be opened (none): ")
