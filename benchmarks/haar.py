@@ -1,15 +1,16 @@
-"""How well, and at what cost, several ways to use the Haar cascade find the faces in your own clips.
+"""Compares ways to use the Haar cascade: the faces they find in your own clips, the false positives, and the cost.
 
     python benchmarks/haar.py talk.mp4 family.gif=3 empty_room.mp4=0
     python benchmarks/haar.py --every 5 --cut 0.2 talk.mp4
 
-A clip is followed by how many faces it shows throughout; 1 if not told. Nobody has marked where they are, so a slow
-scan stands in for the truth: full size, fine steps, its boxes joined into tracks. The tracks on which most windows
-agree are the faces, steadied by a running median and carried over frames in which even that scan fails.
+Each clip shows the same number of faces throughout; give the number after the clip, if it is not 1. The faces are not
+marked, so a slow scan stands in for the truth: full size, fine steps, its boxes joined into tracks. The tracks on which
+most windows agree are the faces; a running median smooths their boxes, and frames in which even that scan fails are
+interpolated.
 
-For each clip: how many of the faces are found, in per cent (a box and a face overlap with an IoU of 0.5 or more), and
-after the stroke how many boxes are no face, in 100 frames. Cost is processor time, as a multiple of the first way's;
-“followed” is the default with a tracker, as for a video.
+The table has, for each clip, the percentage of the faces that are found (IoU with a box of 0.5 or more) / the false
+positives in 100 frames. Cost is processor time, as a multiple of the first row's. “followed” is the default with a
+tracker, as for a video.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import cv2
 import imutils
 import numpy as np
 
-from emotion_cam.detect import Detector, HaarDetector
-from emotion_cam.sources import VideoSource
+from emotion_cam.detect.base import Detector
+from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.recognition.tracker import Tracker
+from emotion_cam.sources.video import VideoSource
 from emotion_cam.types import Box, Image
 
 CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
@@ -34,7 +36,7 @@ CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface
 
 @dataclass(frozen=True)
 class SingleScan:
-    """The usual way: one scan, and a face wherever enough of its windows agree."""
+    """The usual way: one scan, and a face wherever enough windows agree."""
 
     shorter_side: int
     scale_factor: float
@@ -45,28 +47,28 @@ class SingleScan:
         return [box for _, box in self.votes(image)]
 
     def votes(self, image: Image) -> list[tuple[int, Box]]:
-        """How many windows agree on each box."""
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        shorter = min(grey.shape)
+        """The number of windows that agree on each box."""
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        shorter = min(gray.shape)
         if shorter > self.shorter_side:
-            grey = imutils.resize(grey, width=round(grey.shape[1] * self.shorter_side / shorter))
-        scale = image.shape[1] / grey.shape[1]
+            gray = imutils.resize(gray, width=round(gray.shape[1] * self.shorter_side / shorter))
+        scale = image.shape[1] / gray.shape[1]
         if self.equalize:
-            grey = cv2.equalizeHist(grey)
-        rectangles, counts = CASCADE.detectMultiScale2(grey, self.scale_factor, self.min_neighbors)
+            gray = cv2.equalizeHist(gray)
+        rectangles, counts = CASCADE.detectMultiScale2(gray, self.scale_factor, self.min_neighbors)
         corners = [[round(scale * side) for side in (x, y, x + w, y + h)] for x, y, w, h in rectangles]
         return [(int(count), Box(*corner)) for count, corner in zip(counts, corners, strict=True)]
 
 
 class Followed:
-    """The default detector with a tracker, as for a video; the times are those of the frames to come."""
+    """The default detector with a tracker, as for a video; ``times`` are those of the frames, in order."""
 
     def __init__(self, times: Iterable[float]) -> None:
         self._times = iter(times)
-        self._track = Tracker(HaarDetector())
+        self._tracker = Tracker(HaarDetector())
 
     def __call__(self, image: Image) -> list[Box]:
-        return [face.box for face in self._track(image, next(self._times))]
+        return [face.box for face in self._tracker(image, next(self._times))]
 
 
 FOLLOWED = "followed"
@@ -101,12 +103,12 @@ WAYS: dict[str, Detector] = {
         (480, 1.05, 8, False),
     )
 }
-"""The ways to compare; of the single scans the shorter side in pixels, the scale factor and the neighbours."""
+"""The ways to compare. The names of single scans have the shorter side in pixels, scale factor and neighbors."""
 
 
 @dataclass
 class Track:
-    """One face, or what is taken for one, through a clip."""
+    """One face, or one false positive, through a clip."""
 
     boxes: dict[int, Box] = field(default_factory=dict)
     votes: int = 0
@@ -115,17 +117,17 @@ class Track:
     def last(self) -> Box:
         return self.boxes[max(self.boxes)]
 
-    def steadied(self, count: int, reach: int = 1) -> list[Box]:
-        """A box for each of ``count`` frames: the median of the frames around it, in between where it was not seen."""
-        seen = sorted(self.boxes)
+    def smoothed(self, count: int, reach: int = 1) -> list[Box]:
+        """A box for each of ``count`` frames: the median of those around it, interpolated where there is none."""
+        found = sorted(self.boxes)
         corners = np.array([(box.x1, box.y1, box.x2, box.y2) for _, box in sorted(self.boxes.items())])
-        filled = np.column_stack([np.interp(range(count), seen, corner) for corner in corners.T])
+        filled = np.column_stack([np.interp(range(count), found, corner) for corner in corners.T])
         around = (filled[max(0, index - reach) : index + reach + 1] for index in range(count))
         return [Box(*np.median(near, axis=0).round().astype(int).tolist()) for near in around]
 
 
 def where_faces_are(images: Sequence[Image], people: int) -> list[list[Box]]:
-    """For each picture the boxes of that many faces, by the slow scan."""
+    """For each picture the boxes of this number of faces, by the slow scan."""
     if not people:
         return [[] for _ in images]
     tracks: list[Track] = []
@@ -140,11 +142,11 @@ def where_faces_are(images: Sequence[Image], people: int) -> list[list[Box]]:
             track.boxes[index] = box
             track.votes += votes
     tracks.sort(key=lambda track: -track.votes)
-    return [list(boxes) for boxes in zip(*(track.steadied(len(images)) for track in tracks[:people]), strict=True)]
+    return [list(boxes) for boxes in zip(*(track.smoothed(len(images)) for track in tracks[:people]), strict=True)]
 
 
-def cut(images: Sequence[Image], faces: list[list[Box]], share: float) -> tuple[list[Image], list[list[Box]]]:
-    """Every picture without what lies left of its leftmost face and without that share of the face itself."""
+def cut_faces(images: Sequence[Image], faces: list[list[Box]], share: float) -> tuple[list[Image], list[list[Box]]]:
+    """Cut off the left of every picture up to its leftmost face, and this share of the face itself."""
     pictures, moved = [], []
     for image, boxes in zip(images, faces, strict=True):
         left = min((max(0, round(box.x1 + share * box.width)) for box in boxes), default=0)
@@ -155,7 +157,7 @@ def cut(images: Sequence[Image], faces: list[list[Box]], share: float) -> tuple[
 
 @dataclass
 class Tally:
-    """What one way found in one clip."""
+    """The faces that one way found in one clip, its false positives, and its time."""
 
     found: int = 0
     wanted: int = 0
@@ -187,7 +189,7 @@ class Tally:
 
 
 def split(clip: str) -> tuple[str, int]:
-    """The path of a clip, and how many faces it shows."""
+    """The path of a clip, and the number of its faces."""
     path, _, people = clip.rpartition("=")
     return (path, int(people)) if people.isdigit() else (clip, 1)
 
@@ -203,14 +205,19 @@ def measure(detect: Detector, images: Sequence[Image], faces: list[list[Box]]) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="+", metavar="CLIP[=FACES]", help="a video, and how many faces it shows")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="look at every Nth frame only")
-    parser.add_argument("--cut", type=float, metavar="SHARE", help="cut that share off the leftmost face, by the edge")
+    parser.add_argument("clips", nargs="+", metavar="CLIP[=FACES]", help="a video, and the number of its faces")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="use every Nth frame only")
+    parser.add_argument(
+        "--cut",
+        type=float,
+        metavar="SHARE",
+        help="move the edge of the picture to cut off this share of the leftmost face",
+    )
     ways = [FOLLOWED, *WAYS]
     parser.add_argument("--ways", nargs="+", choices=ways, default=ways, metavar="WAY", help="only these")
     arguments = parser.parse_args()
 
-    cv2.setNumThreads(1)  # or the processor time would count how the work is shared out
+    cv2.setNumThreads(1)  # or the processor time would include what threads add
     tallies: dict[str, list[Tally]] = {way: [] for way in arguments.ways}
     names = []
     for clip in arguments.clips:
@@ -221,7 +228,7 @@ def main() -> None:
         images = [frame.image for frame in frames]
         faces = where_faces_are(images, people)
         if arguments.cut is not None:
-            images, faces = cut(images, faces, arguments.cut)
+            images, faces = cut_faces(images, faces, arguments.cut)
         for way, row in tallies.items():
             detect = Followed(frame.time for frame in frames) if way == FOLLOWED else WAYS[way]
             row.append(measure(detect, images, faces))

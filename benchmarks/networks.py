@@ -1,17 +1,16 @@
-"""How large each network is, how much it computes for a picture, and how long one face takes.
+"""Measures the networks: their parameters, their multiply-adds for a picture, and the time for one face.
 
     python benchmarks/networks.py              the Markdown table of docs/architectures.md
-    python benchmarks/networks.py --no-time    without the times, which need TensorFlow's converter
+    python benchmarks/networks.py --no-time    the table without times, which need TensorFlow's converter
 
-Multiply-adds are those of the convolutions; all else is small beside them. Time is of one face in the run-time's
-Classifier, with one thread: the network, with weights as they come, is exported to LiteRT as `emotion-cam train` does,
-and the median of some runs is taken. Needs the extra “train”.
+Multiply-adds are those of the convolutions; the rest is small in comparison. The time is the median for one face in
+emotion_cam's Classifier with one thread, of a network with random weights, exported to LiteRT as `emotion-cam train`
+does it. Needs the extra “train”.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-import emotion_cam.training  # noqa: F401  sets what TensorFlow reads when it starts
+from emotion_cam.card import ModelCard, write_card
 from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.training.export import export
 from emotion_cam.training.networks import NETWORKS
@@ -37,7 +36,7 @@ ROWS: list[tuple[str, tuple[int, int, int], int, dict[str, Any]]] = [
 
 
 def multiply_adds(model: Any) -> int:
-    """How many numbers all convolutions of a Keras model multiply, and add to others, for one picture."""
+    """The number of multiply-adds in all convolutions of a Keras model for one picture."""
     return sum(_of_layer(layer) for layer in model.layers)
 
 
@@ -45,19 +44,18 @@ def _of_layer(layer: Any) -> int:
     kind = type(layer).__name__
     if kind not in ("Conv2D", "DepthwiseConv2D", "SeparableConv2D"):
         return 0
-    # Each number of a kernel is multiplied once for every place of the map that comes out.
+    # Each number of a kernel is multiplied once for every place of the output.
     places = int(np.prod(layer.output.shape[1:3]))
     return places * sum(int(np.prod(weight.shape)) for weight in layer.weights if len(weight.shape) == 4)
 
 
 def milliseconds(model: Any) -> float:
-    """The median time of one face, in the run-time's Classifier on the exported network."""
+    """The median time for one face, in the Classifier with the exported network."""
     height, width, _ = model.input_shape[1:]
-    labels = [str(number) for number in range(model.output_shape[-1])]
+    labels = tuple(str(number) for number in range(model.output_shape[-1]))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        card = {"task": "timing", "labels": labels, "size": [height, width], "margin": 0}
-        (folder / "model.json").write_text(json.dumps(card))
+        write_card(folder, ModelCard(task="timing", labels=labels, size=(height, width), margin=0.0))
         model.save(folder / "model.keras")
         face = np.random.default_rng(0).integers(0, 256, (height, width), np.uint8)
         export(folder, [face])
@@ -75,13 +73,13 @@ def _count(number: int) -> str:
 
 
 def _named(network: str, options: dict[str, Any]) -> str:
-    told = {"separable": "plain convolutions", "width": "width {}", "middle_blocks": "{} middle blocks"}
-    return ", ".join([f"`{network}`", *(told[name].format(value) for name, value in options.items())])
+    names = {"separable": "plain convolutions", "width": "width {}", "middle_blocks": "{} middle blocks"}
+    return ", ".join([f"`{network}`", *(names[name].format(value) for name, value in options.items())])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--no-time", action="store_true", help="leave the times away")
+    parser.add_argument("--no-time", action="store_true", help="leave out the times")
     timed = not parser.parse_args().no_time
     print("| network | input | classes | parameters | multiply-adds |" + " one face |" * timed)
     print("| --- | --- | --- | --- | --- |" + " --- |" * timed)
@@ -95,7 +93,7 @@ def main() -> None:
             _count(multiply_adds(model)),
         ]
         if timed:
-            # The run-time is for grey faces.
+            # The Classifier takes gray faces only.
             cells.append(f"{milliseconds(model):.2g} ms" if shape[-1] == 1 else "")
         print("| " + " | ".join(cells) + " |", flush=True)
 
