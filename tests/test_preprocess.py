@@ -10,7 +10,7 @@ from emotion_cam.types import Box, Image
 
 def gradient(height: int = 40, width: int = 60) -> Image:
     rows, columns = np.mgrid[0:height, 0:width]
-    return (rows * 2 + columns * 2).astype(np.uint8)
+    return np.asarray(rows * 2 + columns * 2, np.uint8)
 
 
 def test_a_box_of_the_target_size_is_cropped_without_change() -> None:

@@ -16,7 +16,7 @@ EMPTY = np.full((480, 640, 3), 110, np.uint8)
 
 def with_portraits(portrait: Image, *centers: tuple[float, float], scale: float = 0.8) -> Image:
     """A gray picture, 640 × 480, with the portrait's head at each of these centers (x, y)."""
-    image = EMPTY.copy()
+    image: Image = EMPTY.copy()
     head = np.asarray(cv2.resize(portrait[20:220, 124:324], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     side = head.shape[0]
     for x, y in centers:

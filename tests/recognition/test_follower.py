@@ -23,7 +23,7 @@ def test_scores_are_averaged_over_the_same_time_at_any_frame_rate(portrait: Imag
     image = with_portraits(portrait, (320, 240))
     recognizer = Recognizer(detector=lambda image: [PLACE])
     (alone,) = recognizer(image)
-    changed = np.asarray(cv2.GaussianBlur(image, (0, 0), 6))
+    changed = np.asarray(cv2.GaussianBlur(image, (0, 0), 6), np.uint8)
     (target,) = recognizer(changed)
     shares = []
     for fps in (10, 50):
@@ -75,7 +75,7 @@ def emotion_map(face: Face) -> ClassMap:
 
 def test_class_maps_are_averaged_like_the_scores(portrait: Image) -> None:
     image = with_portraits(portrait, (320, 240))
-    changed = np.asarray(cv2.GaussianBlur(image, (0, 0), 3))
+    changed = np.asarray(cv2.GaussianBlur(image, (0, 0), 3), np.uint8)
     follower = Recognizer().follow(smooth=0.5)
     for index in range(30):
         before = only_face(follower, image, index / FPS)

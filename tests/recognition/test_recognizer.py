@@ -84,7 +84,9 @@ def test_a_picture_and_its_mirror_image_have_the_same_predictions(portrait: Imag
 
 
 def test_a_stream_alternates_between_face_and_mirror_image(portrait: Image) -> None:
-    blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 6))  # the scores of the sharp one are too close to 0 and 1
+    blurred = np.asarray(
+        cv2.GaussianBlur(portrait, (0, 0), 6), np.uint8
+    )  # the scores of the sharp one are too close to 0 and 1
     one, other = scores_of_both(blurred, "emotion")
     assert np.abs(one - other).max() > 0.01
     smoothed, raw = (Recognizer(detector=lambda _: [FACE]).follow(every=0, smooth=smooth) for smooth in (0.5, 0.0))
