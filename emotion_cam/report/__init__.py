@@ -1,23 +1,25 @@
-"""What happened, as one page or picture: who was in view when, what each face showed, and its strongest moments.
+"""A report of what was seen: when each face was in view, what it showed, and its strongest moments.
 
-History keeps what a run saw, frame by frame or read back from a table; ``digest`` makes of it what people are told;
-``page`` and ``sheet`` lay that out as HTML and PNG. It needs the extra ``report``.
+``history`` records a run frame by frame; ``digest`` computes the text and the numbers of a report from it; ``page`` and
+``sheet`` lay them out as HTML and PNG, with ``charts``. ``build`` makes reports from a table. Reports need the extra
+“report”.
 """
 
 from __future__ import annotations
 
-from emotion_cam.errors import MissingExtraError
-from emotion_cam.report.history import History
-from emotion_cam.tables import read_table
+from typing import TYPE_CHECKING
 
-__all__ = ["FORMATS", "History", "check_extra", "read_table", "render"]
+from emotion_cam.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from emotion_cam.report.history import History
 
 FORMATS = (".html", ".png")
-"""The suffixes of what a report can be."""
+"""The suffixes that the file of a report can have."""
 
 
 def check_extra() -> None:
-    """Tell now, and not after an hour, that a report cannot be made. Raises MissingExtraError."""
+    """Raise MissingExtraError now, and not at the end of a run, if the extra “report” is not installed."""
     try:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
@@ -26,14 +28,14 @@ def check_extra() -> None:
 
 
 def render(history: History, suffix: str) -> bytes:
-    """The report as a file's content; the same history gives the same bytes.
+    """The content of a report's file; the same history gives the same bytes.
 
     Args:
         history: what was seen.
         suffix: one of FORMATS.
 
     Raises:
-        MissingExtraError: matplotlib or Jinja is not installed.
+        MissingExtraError: the extra “report” is not installed.
     """
     check_extra()
     if suffix == ".png":

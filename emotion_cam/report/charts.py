@@ -1,4 +1,4 @@
-"""The charts of a report, drawn with matplotlib: the same for a page and for a picture."""
+"""The charts of a report, drawn with matplotlib: the same for the page and for the sheet."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from emotion_cam.report.digest import Course, Row, Stretch
+from emotion_cam.report.digest import Interval, LabelRow, ScoreTimeline
 
 INK, PALE = "#222222", "#6b6b6b"
 
 MARGIN = 0.1
-"""What is left free at the sides, in inches."""
+"""The margin at the sides, in inches."""
 
 _STYLE: Any = {
-    "font.family": "DejaVu Sans",  # which comes with matplotlib, so that every machine draws the same
+    "font.family": "DejaVu Sans",  # matplotlib includes it, so that every machine draws the same
     "font.size": 9.0,
     "text.color": INK,
     "axes.edgecolor": PALE,
@@ -33,44 +33,44 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "xtick.color": INK,
     "ytick.color": INK,
-    "text.parse_math": False,  # a dollar in a name is a dollar
-    "svg.hashsalt": "emotion-cam",  # the same charts get the same bytes
+    "text.parse_math": False,  # a dollar sign in a name stays a dollar sign
+    "svg.hashsalt": "emotion-cam",  # so that the same charts have the same bytes
 }
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw and save in here, and it looks like a report."""
+def report_style() -> Iterator[None]:
+    """A context in which figures are drawn and saved in the style of a report."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # that a letter is missing shows
+        warnings.filterwarnings("ignore", "Glyph")  # that the font lacks a letter can be seen in the chart
         yield
 
 
-def draw_course(axes: Axes, course: Course) -> None:
-    """The scores over time, one on top of the other up to 1; the ground shows where the face was not in view."""
-    tops = np.cumsum(course.scores, axis=1)
+def draw_timeline(axes: Axes, timeline: ScoreTimeline) -> None:
+    """Draw the scores over time, stacked up to 1; gaps show where the face was not in view."""
+    tops = np.cumsum(timeline.scores, axis=1)
     bottoms = np.hstack((np.zeros((len(tops), 1)), tops[:, :-1]))
-    for top, bottom, colour in zip(tops.T, bottoms.T, course.colours, strict=True):
-        axes.stairs(top, course.edges, baseline=bottom, fill=True, color=colour, linewidth=0.3)
-    axes.set(xlim=(course.edges[0], course.edges[-1]), ylim=(0, 1), yticks=(0, 0.5, 1), ylabel="score")
-    _tell_time(axes)
+    for top, bottom, color in zip(tops.T, bottoms.T, timeline.colors, strict=True):
+        axes.stairs(top, timeline.edges, baseline=bottom, fill=True, color=color, linewidth=0.3)
+    axes.set(xlim=(timeline.edges[0], timeline.edges[-1]), ylim=(0, 1), yticks=(0, 0.5, 1), ylabel="score")
+    _format_time_axis(axes)
 
 
-def draw_lanes(axes: Axes, names: Sequence[str], lanes: Sequence[Sequence[Stretch]], end: float) -> None:
-    """Who was in view when, a lane for each face, in the colours of the labels on top."""
+def draw_lanes(axes: Axes, names: Sequence[str], lanes: Sequence[Sequence[Interval]], end: float) -> None:
+    """Draw who was in view when: a lane for each face, in the colors of the most likely labels."""
     for row, lane in enumerate(lanes):
-        spans = [(stretch.start, stretch.end - stretch.start) for stretch in lane]
-        axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=[stretch.colour for stretch in lane])
+        spans = [(interval.start, interval.end - interval.start) for interval in lane]
+        axes.broken_barh(spans, (row - 0.36, 0.72), facecolors=[interval.color for interval in lane])
     axes.set(xlim=(0, end), ylim=(len(lanes) - 0.5, -0.5), yticks=range(len(lanes)), yticklabels=names)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _tell_time(axes)
+    _format_time_axis(axes)
 
 
-def draw_shares(axes: Axes, rows: Sequence[Row]) -> None:
-    """How long each label was on top, as bars with their numbers."""
+def draw_shares(axes: Axes, rows: Sequence[LabelRow]) -> None:
+    """Draw the share of each label as a bar with its number."""
     places = range(len(rows))
-    bars = axes.barh(places, [row.share for row in rows], 0.7, color=[row.colour for row in rows])
+    bars = axes.barh(places, [row.share for row in rows], 0.7, color=[row.color for row in rows])
     axes.bar_label(bars, [f"{row.share:.0%}" for row in rows], padding=3)
     axes.set(xlim=(0, 1.15), ylim=(len(rows) - 0.5, -0.5), yticks=places, yticklabels=[row.label for row in rows])
     axes.tick_params(axis="y", length=0)
@@ -78,7 +78,8 @@ def draw_shares(axes: Axes, rows: Sequence[Row]) -> None:
     axes.spines["bottom"].set_visible(False)
 
 
-def _tell_time(axes: Axes) -> None:
+def _format_time_axis(axes: Axes) -> None:
+    """Seconds up to a minute, and minutes and seconds beyond."""
     if axes.get_xlim()[1] < 60:
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=(1, 2, 5, 10)))
         axes.set_xlabel("seconds")
@@ -93,12 +94,12 @@ def _minutes(seconds: float, _: int) -> str:
 
 
 def figure(width: float, height: float) -> Figure:
-    """A figure of that size in inches, laid out so that nothing is cut off."""
+    """A figure of a size in inches whose layout cuts nothing off."""
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=0.04))
 
 
-def svg(drawn: Figure) -> str:
-    """A figure as the address of an SVG picture that holds the picture itself."""
+def svg_url(chart: Figure) -> str:
+    """A figure as a data URL that holds an SVG picture."""
     file = io.BytesIO()
-    drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    chart.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,6 +1,6 @@
-"""What is kept of a run for its report: every face's scores over time, and a small picture of its strongest moments.
+"""What is recorded of a run for its report: each face's scores over time, and thumbnails of its strongest moments.
 
-No frame is kept. A face in a frame takes some 70 bytes with the shipped models, a small picture some kilobytes.
+No frame is kept. A face in a frame takes about 70 bytes with the shipped models, a thumbnail a few kilobytes.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Numbers = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 THUMBNAIL = 160
-"""How long, in pixels, the longer side of a small picture is at most."""
+"""The most pixels of a thumbnail's longer side."""
 
-_AROUND = 0.2  # what a small picture shows around the face, as a share of the box's side
+_MARGIN = 0.2  # around the face in a thumbnail, as a share of the box's side
 
 
 @dataclass
 class Moment:
-    """When one label of a face had its highest score so far, and was the most likely one.
+    """When one label of a face had its highest score so far, as the most likely label.
 
     Attributes:
-        source: the frame's source.
-        index: the frame's number in it.
+        source: the name of the frame's source.
+        index: the frame's number in its source.
         time: the frame's time in seconds.
-        box: where the face was, in pixels.
-        score: the label's, in [0, 1].
-        picture: the face as a small JPEG; None if its frame was not at hand.
+        box: the face's box in pixels.
+        score: the label's score, in [0, 1].
+        thumbnail: the face as a small JPEG file; None if the frame's picture was not available.
     """
 
     source: str
@@ -42,20 +42,20 @@ class Moment:
     time: float
     box: Box
     score: float
-    picture: bytes | None = None
+    thumbnail: bytes | None = None
 
 
 @dataclass
-class Series:
-    """What one network said of one face, prediction by prediction in order.
+class TaskHistory:
+    """The predictions of one task for one face, in order.
 
     Attributes:
-        task: what it tells.
-        labels: its classes.
-        moments: the strongest moment of each label that was ever on top, by the label's index.
+        name: the task.
+        labels: its labels.
+        moments: the strongest moment of each label that was ever the most likely one, by the label's index.
     """
 
-    task: str
+    name: str
     labels: tuple[str, ...]
     moments: dict[int, Moment] = field(default_factory=dict)
     _positions: array[int] = field(default_factory=lambda: array("l"))
@@ -63,7 +63,7 @@ class Series:
     _tops: array[int] = field(default_factory=lambda: array("h"))
 
     def add(self, position: int, prediction: Prediction) -> int | None:
-        """Take one more, at the frame of that position; returns the index of its label, None if it is unsure."""
+        """Add the prediction for the frame at a position; returns the index of its label, None if it is unsure."""
         top = int(np.argmax(prediction.scores)) if prediction.is_sure else None
         self._positions.append(position)
         self._scores.extend(prediction.scores.tolist())
@@ -77,129 +77,137 @@ class Series:
 
     @property
     def scores(self) -> Scores:
-        """The scores of each prediction, (predictions, classes)."""
+        """The scores of each prediction, (predictions, labels)."""
         return np.array(self._scores, np.float32).reshape(-1, len(self.labels))
 
     @property
     def tops(self) -> Indices:
-        """The index of the label of each prediction, (predictions,); as many as there are labels where it is unsure."""
+        """The index of each prediction's label, (predictions,); the number of labels where it is unsure."""
         return np.array(self._tops, np.intp)
 
 
 @dataclass
-class Appearance:
-    """One face for as long as it keeps its number; or the faces without numbers, all together.
+class FaceHistory:
+    """One tracked face in one source; or all faces without a track number together.
 
     Attributes:
-        positions: those of the frames that it was in.
-        series: by task and labels.
+        positions: the positions of the frames that it was in.
+        tasks: its predictions, by the task and its labels.
     """
 
     positions: array[int] = field(default_factory=lambda: array("l"))
-    series: dict[tuple[str, tuple[str, ...]], Series] = field(default_factory=dict)
+    tasks: dict[tuple[str, tuple[str, ...]], TaskHistory] = field(default_factory=dict)
 
     def add(self, position: int, face: Face, source: str, index: int, time: float, image: Image | None) -> None:
+        """Add the face as it is in the frame at a position; the other arguments are those of ``History.add``."""
         self.positions.append(position)
-        for task, prediction in face.predictions.items():
-            key = task, prediction.labels
-            series = self.series.get(key) or self.series.setdefault(key, Series(*key))
-            top = series.add(position, prediction)
+        for name, prediction in face.predictions.items():
+            key = name, prediction.labels
+            task = self.tasks.get(key) or self.tasks.setdefault(key, TaskHistory(*key))
+            top = task.add(position, prediction)
             if top is None:
                 continue
-            best = series.moments.get(top)
+            best = task.moments.get(top)
             if best is None or prediction.score > best.score:
-                picture = None if image is None else _thumbnail(image, face.box)
-                series.moments[top] = Moment(source, index, time, face.box, prediction.score, picture)
+                thumbnail = None if image is None else _thumbnail(image, face.box)
+                task.moments[top] = Moment(source, index, time, face.box, prediction.score, thumbnail)
 
 
 @dataclass
-class Clip:
-    """What was seen of one source.
+class SourceHistory:
+    """The frames of one source, in order. A frame's position counts from 0 in this order.
 
     Attributes:
-        name: the source's.
-        times: of its frames, in seconds.
-        with_face: in how many of them there was a face.
-        faces: by their numbers; ``positions`` count its frames.
+        name: the name of the source.
+        times: the time of each frame in seconds.
+        with_face: the number of frames that have a face.
+        faces: the tracked faces, by their track numbers.
     """
 
     name: str
     times: array[float] = field(default_factory=lambda: array("d"))
     with_face: int = 0
-    faces: dict[int, Appearance] = field(default_factory=dict)
+    faces: dict[int, FaceHistory] = field(default_factory=dict)
 
     @property
-    def is_film(self) -> bool:
-        """Whether time goes by in it, rather than that it is a single picture."""
+    def is_video(self) -> bool:
+        """Whether time passes in it, as opposed to a single picture."""
         return bool(self.faces) or len(self.times) > 1
 
     @property
-    def lengths(self) -> Numbers:
-        """How long each frame lasts, in seconds: until the next one, the last one as long as is usual.
+    def durations(self) -> Numbers:
+        """The duration of each frame in seconds: until the next frame, and the median for the last one.
 
-        After a gap, as in a live source that was paused, a frame counts no longer than three usual ones, or a second.
+        After a gap, as in a live source that was paused, a frame counts for three medians or a second at most,
+        whichever is longer.
         """
         steps = np.diff(np.array(self.times))
-        usual = float(np.median(steps)) if len(steps) else 0.0
-        return np.append(np.clip(steps, 0, max(1.0, 3 * usual)), max(0.0, usual))
+        median = float(np.median(steps)) if len(steps) else 0.0
+        return np.append(np.clip(steps, 0, max(1.0, 3 * median)), max(0.0, median))
 
     @property
     def end(self) -> float:
-        """When the last frame ends, in seconds."""
-        return self.times[-1] + float(self.lengths[-1])
+        """The time in seconds at which the last frame ends."""
+        return self.times[-1] + float(self.durations[-1])
 
 
 class History:
-    """What was seen, source by source; ``add`` every frame in order.
+    """What was seen in each source; ``add`` every frame in order.
 
     Attributes:
-        clips: by the source's name.
-        loose: the faces without numbers, which are those of pictures; ``positions`` count the frames of all sources.
+        sources: the history of each source, by its name.
+        untracked: all faces without track numbers, which are those in pictures; here, positions count the frames of
+            all sources together.
     """
 
     def __init__(self) -> None:
-        self.clips: dict[str, Clip] = {}
-        self.loose = Appearance()
+        self.sources: dict[str, SourceHistory] = {}
+        self.untracked = FaceHistory()
         self._count = 0
 
     def add(self, source: str, index: int, time: float, faces: Sequence[Face], image: Image | None = None) -> None:
-        """Take in one more frame.
+        """Add a frame.
 
         Args:
-            source: the name of what it came from.
-            index: its number there.
-            time: its time there, in seconds.
-            faces: what was found in it.
-            image: the frame, uint8 BGR, from which small pictures are cut; without it there are none.
+            source: the name of its source.
+            index: its number in the source.
+            time: its time in seconds since the start of the source.
+            faces: the faces in it.
+            image: its picture, uint8, (height, width, 3), BGR, for thumbnails; without it there are none.
         """
-        clip = self.clips.get(source) or self.clips.setdefault(source, Clip(source))
+        history = self.sources.get(source) or self.sources.setdefault(source, SourceHistory(source))
         for face in faces:
             if face.track is None:
-                appearance, position = self.loose, self._count
+                face_history, position = self.untracked, self._count
             else:
-                appearance, position = clip.faces.setdefault(face.track, Appearance()), len(clip.times)
-            appearance.add(position, face, source, index, time, image)
-        clip.times.append(time)
-        clip.with_face += bool(faces)
+                face_history, position = history.faces.setdefault(face.track, FaceHistory()), len(history.times)
+            face_history.add(position, face, source, index, time, image)
+        history.times.append(time)
+        history.with_face += bool(faces)
         self._count += 1
 
-    def illustrate(self, frames: Iterable[Frame], source: str) -> None:
-        """Cut the small pictures of a source's strongest moments out of its frames; no more are taken than it needs."""
+    def add_thumbnails(self, frames: Iterable[Frame], source: str) -> None:
+        """Cut thumbnails of a source's strongest moments from its frames; iterates no further than the last of them.
+
+        Args:
+            frames: the frames of the source in order.
+            source: the name of the source, which must be in ``sources``.
+        """
         wanted: dict[int, list[Moment]] = {}
-        for appearance in (self.loose, *self.clips[source].faces.values()):
-            for series in appearance.series.values():
-                for moment in series.moments.values():
+        for face in (self.untracked, *self.sources[source].faces.values()):
+            for task in face.tasks.values():
+                for moment in task.moments.values():
                     if moment.source == source:
                         wanted.setdefault(moment.index, []).append(moment)
         frames = iter(frames)
         while wanted and (frame := next(frames, None)) is not None:
             for moment in wanted.pop(frame.index, ()):
-                moment.picture = _thumbnail(frame.image, moment.box)
+                moment.thumbnail = _thumbnail(frame.image, moment.box)
 
 
 def _thumbnail(image: Image, box: Box) -> bytes | None:
-    """The face and a little around it, as JPEG; None if it lies outside the picture."""
-    area = box.padded(_AROUND).clipped(image.shape[1], image.shape[0])
+    """The face with a margin as a JPEG file; None if it lies outside the picture."""
+    area = box.padded(_MARGIN).clipped(image.shape[1], image.shape[0])
     if not area.area:
         return None
     crop = image[area.y1 : area.y2, area.x1 : area.x2]

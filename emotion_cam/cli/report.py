@@ -1,0 +1,38 @@
+"""The command that makes reports from a table."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotion_cam.cli.console import plain, progress_bar, stdout
+
+if TYPE_CHECKING:
+    from emotion_cam.sources.base import Source
+
+
+def report(table: Path, /, *, out: tuple[Path, ...], video: tuple[Path, ...] = (), mirror: bool = False) -> None:
+    """Make a report from a table: when each face was in view, what it showed, and its strongest moments.
+
+    Args:
+        table: A .csv or .jsonl file that an earlier run wrote.
+        out: A file to write: .html (a page) or .png (a picture). May be repeated.
+        video: The video that the table was made from; with it, the report shows pictures of the strongest moments. May
+            be repeated.
+        mirror: The table is from a run with --mirror.
+    """
+    from emotion_cam.report.build import write_reports
+
+    write_reports(table, out, video, mirrored=mirror, progress=_progress)
+    for path in out:
+        stdout.print(f"Wrote {path}", markup=False)
+
+
+@contextlib.contextmanager
+def _progress(source: Source) -> Iterator[Callable[[], None]]:
+    """A progress bar over the frames of a video."""
+    with progress_bar("frames/s") as progress:
+        task = progress.add_task(plain(source.name), total=source.frame_count)
+        yield lambda: progress.advance(task)
