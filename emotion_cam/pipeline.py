@@ -86,6 +86,9 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = _no_prog
     Raises:
         EmotionCamError: something cannot be opened, read or written.
     """
+    # Everything is imported before the source is opened: from then on a camera sends frames, and old ones are dropped.
+    import emotion_cam.sinks.registry
+    import emotion_cam.sinks.window
     from emotion_cam.loop import run
     from emotion_cam.sinks.base import Sink
 

@@ -67,8 +67,8 @@ class Result:
             raise EmotionCamError("A table needs pandas: pip install pandas") from error
         from emotion_cam.tables import COLUMNS, rows_of
 
-        table = pandas.DataFrame([dict(zip(COLUMNS, row, strict=False)) for row in rows_of(self)], columns=[*COLUMNS])
-        return table.replace("", None)
+        rows = ([None if value == "" else value for value in row] for row in rows_of(self.frame, self.faces))
+        return pandas.DataFrame(rows, columns=[*COLUMNS]).astype({"score": float}).convert_dtypes()
 
     def to_supervision(self) -> supervision.Detections:
         """The faces as ``supervision.Detections``: boxes, track numbers, and the label and score of every task.

@@ -1,8 +1,8 @@
-"""The table format in one place: results as rows of CSV and lines of JSON, and tables read back frame by frame.
+"""The format of tables in one place: faces as rows of CSV, and tables read back frame by frame.
 
 A CSV table has a row for each face, task and label; ``top`` marks the most likely label, unless the network is unsure.
 A frame without faces has a row without a face, and a face without predictions has a row without a task. JSON Lines has
-one object for each frame.
+one object for each frame, the one of ``Result.as_dict``.
 """
 
 from __future__ import annotations
@@ -10,48 +10,39 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from emotion_cam.errors import SourceError
-from emotion_cam.types import Box, Face, Prediction
-
-if TYPE_CHECKING:
-    from emotion_cam.result import Result
+from emotion_cam.types import Box, Face, Frame, Prediction
 
 COLUMNS = tuple("source frame time face track x1 y1 x2 y2 task label score top".split())  # noqa: SIM905 - legible
 """The columns of a CSV table."""
 
 
-def rows_of(result: Result) -> Iterator[tuple[object, ...]]:
+def rows_of(frame: Frame, faces: Sequence[Face]) -> Iterator[tuple[object, ...]]:
     """The rows of a frame in a CSV table; each has a value for each of COLUMNS, "" where there is none."""
-    for row in _short_rows(result):
+    for row in _short_rows(frame, faces):
         yield (*row, *[""] * (len(COLUMNS) - len(row)))
 
 
-def _short_rows(result: Result) -> Iterator[tuple[object, ...]]:
+def _short_rows(frame: Frame, faces: Sequence[Face]) -> Iterator[tuple[object, ...]]:
     """The rows without the empty values at their ends."""
-    frame = result.frame
     start = frame.source, frame.index, round(frame.time, 6)
-    if not result.faces:
+    if not faces:
         yield start
-    for number, face in enumerate(result.faces):
+    for number, face in enumerate(faces):
         located = *start, number, "" if face.track is None else face.track, *face.box.xyxy
         if not face.predictions:
             yield located
         for task, prediction in face.predictions.items():
             for label, score in zip(prediction.labels, prediction.scores, strict=True):
                 yield *located, task, label, f"{score:.6f}", int(label == prediction.label)
-
-
-def json_line(result: Result) -> str:
-    """A frame as a line of JSON Lines, with the line break."""
-    return json.dumps(result.as_dict(), ensure_ascii=False) + "\n"
 
 
 class TableFrame(NamedTuple):

@@ -16,14 +16,14 @@ PACKAGE = Path(emotion_cam.__file__).parent
 LAYERS = [
     {"errors", "version", "defaults"},
     {"types", "litert", "card"},
-    {"preprocess"},
+    {"preprocess", "files", "tables"},
     {"sources", "detect", "annotate"},
-    {"recognition", "result"},
-    {"tables", "report", "explain"},
+    {"recognition", "report"},
+    {"result"},
     {"sinks"},
     {"loop"},
     {"training", "pipeline"},
-    {"batch"},
+    {"batch", "explain"},
     {"cli"},
     {"__main__", "__init__"},
 ]

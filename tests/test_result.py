@@ -71,6 +71,7 @@ def test_as_a_pandas_table(portrait: Image) -> None:
     assert tops.track.tolist() == [4, 7]
     assert tops.label.tolist() == ["happy", "sad"]
     assert tops.score.tolist() == [0.75, 0.75]
+    assert table.score.dtype.kind == "f"
     empty = Result(Frame(portrait, 0, 0.0), ()).to_pandas()
     assert (len(empty), empty.columns.tolist()) == (1, table.columns.tolist())
 

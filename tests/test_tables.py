@@ -11,7 +11,7 @@ import pytest
 from emotion_cam.errors import SourceError
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
-from emotion_cam.tables import COLUMNS, TableFrame, json_line, read_table, rows_of
+from emotion_cam.tables import COLUMNS, TableFrame, read_table, rows_of
 from emotion_cam.types import UNSURE, Box, Face, Prediction
 from tests.builders import FACES, result
 
@@ -30,16 +30,9 @@ def as_comparable(face: Face) -> tuple[object, ...]:
 
 
 def test_every_row_has_a_value_for_every_column() -> None:
-    rows = [row for each in (result(faces=FACES), result()) for row in rows_of(each)]
+    rows = [row for each in (result(faces=FACES), result()) for row in rows_of(each.frame, each.faces)]
     assert len(rows) == 6
     assert {len(row) for row in rows} == {len(COLUMNS)}
-
-
-def test_a_line_of_json_is_the_result_as_dict() -> None:
-    shown = result(3, 0.5, faces=FACES, source="é.png")
-    line = json_line(shown)
-    assert line.endswith("}\n")
-    assert json.loads(line) == shown.as_dict()
 
 
 @pytest.mark.parametrize(("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink)])

@@ -30,7 +30,7 @@ emotion-cam --image photo.jpg --out annotated.png
 
 def _short(default: object) -> object:
     """A default as the help shows it; what is off or empty is not shown."""
-    if default is False or default == ():
+    if default is False or default in ((), ""):
         return None
     return f"{default:.3g}" if isinstance(default, float) else default
 

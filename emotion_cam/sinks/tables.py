@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from emotion_cam.errors import SinkError
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import FileSink, Sink, sink_errors
-from emotion_cam.tables import COLUMNS, json_line, rows_of
+from emotion_cam.tables import COLUMNS, rows_of
 
 
 class _TextSink(FileSink):
@@ -35,7 +36,7 @@ class CsvSink(_TextSink):
 
     def write(self, result: Result) -> None:
         with sink_errors(self.path):
-            self._table.writerows(rows_of(result))
+            self._table.writerows(rows_of(result.frame, result.faces))
         self._empty = False
 
 
@@ -44,8 +45,12 @@ class JsonlSink(_TextSink):
 
     def write(self, result: Result) -> None:
         with sink_errors(self.path):
-            self._file.write(json_line(result))
+            self._file.write(_json_line(result))
         self._empty = False
+
+
+def _json_line(result: Result) -> str:
+    return json.dumps(result.as_dict(), ensure_ascii=False) + "\n"
 
 
 class StdoutSink(Sink):
@@ -62,7 +67,7 @@ class StdoutSink(Sink):
 
     def write(self, result: Result) -> None:
         try:
-            sys.stdout.buffer.write(json_line(result).encode(errors="backslashreplace"))
+            sys.stdout.buffer.write(_json_line(result).encode(errors="backslashreplace"))
             sys.stdout.buffer.flush()
         except OSError as error:
             _discard_stdout()

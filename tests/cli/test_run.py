@@ -381,7 +381,7 @@ BAD = {
     "a missing model": (["--image", "photo.png", "--out", "o.png", "--model", "nowhere"], "nowhere"),
     "a group of nothing": (["--image", "photo.png", "--out", "o.png", "--group", "good=hapy"], "surprise, neutral"),
     "an unknown runtime": (["--image", "photo.png", "--out", "o.png", "--runtime", "torch"], "litert and keras"),
-    "an unknown detector": (["--image", "photo.png", "--out", "o.png", "--detector", "hare"], "there are haar"),
+    "an unknown detector": (["--image", "photo.png", "--out", "o.png", "--detector", "hare"], "the detectors are haar"),
     "a missing detector": (
         ["--image", "photo.png", "--out", "o.png", "--detector", "yunet", "--detector-model", "nowhere.onnx"],
         "nowhere.onnx",
