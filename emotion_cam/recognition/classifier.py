@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.card import read_card
-from emotion_cam.card import shipped_models as shipped_models  # until every importer uses card
 from emotion_cam.errors import MissingExtraError, ModelError
 from emotion_cam.litert import open_interpreter, silenced_stderr
 from emotion_cam.types import Image, Scores
