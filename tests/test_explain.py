@@ -24,6 +24,7 @@ from emotion_cam.types import Box, Image
 from tests.command import emotion_cam
 
 layers = keras.layers
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("test_explain")]
 
 
 def network(kernel: int = 1, classes: int = 3) -> keras.Model:
@@ -171,7 +172,8 @@ def test_a_network_without_a_class_map_is_refused(emotion_model: Path) -> None:
 def test_both_runtimes_give_the_same_maps(portrait: Image, task: str) -> None:
     folder = shipped_models()[task]
     height, width = Classifier(folder).card.size
-    face = np.asarray(cv2.resize(cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)[66:166, 172:272], (width, height)))
+    gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)[66:166, 172:272]
+    face: Image = np.asarray(cv2.resize(gray, (width, height)), np.uint8)
     litert, with_keras = (
         Classifier(folder, runtime=runtime).with_class_maps([face, face])[1] for runtime in ("litert", "keras")
     )

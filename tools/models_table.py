@@ -1,21 +1,20 @@
-"""Print a Markdown table of what models are and what was measured of them, from their cards.
+"""Print a Markdown table of models and their accuracies, from their cards.
 
     python tools/models_table.py models/emotion-fer2013 runs/xception
     python tools/models_table.py runs/papers/*
 
-A row for each model folder: the network, its parameters, for how many epochs it was trained, those of the models it
-started from or is the mean of included, and its accuracy on every data set that `emotion-cam train` and
-`emotion-cam evaluate --card` measured it on.
+Each row is a model: its network, the network's parameters, for how many epochs the weights were trained, including the
+runs of the models that they started from or are the mean of, and the accuracy on every data set in the card.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotion_cam.recognition.classifier import ModelCard
+from emotion_cam.card import ModelCard, Origin, read_card
 
 VARIANTS: dict[str, tuple[Any, str]] = {
     "residual": (True, "no shortcuts"),
@@ -24,40 +23,39 @@ VARIANTS: dict[str, tuple[Any, str]] = {
     "width": (1.0, "width {}"),
     "middle_blocks": (8, "{} middle blocks"),
 }
-"""By a setting of training its default, and how another value is told."""
+"""By setting of the network its default, and the text for another value."""
 
 
-def runs(fact: Mapping[str, Any]) -> dict[str, int]:
-    """The epochs of every run that a model's weights went through, by the run's command; not those of its teachers."""
-    training = fact["training"]
+def runs(origin: Origin) -> dict[str, int]:
+    """The epochs of every run that shaped the weights, by the command of the run; without the runs of teachers."""
     found: dict[str, int] = {}
-    if "epochs_run" in training:  # a mean of models was not trained itself
-        found[training["command"]] = training["epochs_run"]
-    for earlier in (fact.get("before"), *fact.get("parts", [])):
+    if origin.training.epochs_run is not None:  # a mean of models was not trained itself
+        found[origin.training.command] = origin.training.epochs_run
+    for earlier in (origin.before, *origin.parts):
         found |= runs(earlier) if earlier else {}
     return found
 
 
-def table(cards: list[ModelCard]) -> str:
-    facts = [card.written for card in cards]
-    accuracies = [{figure["data"]: figure["accuracy"] for figure in fact["measured"]} for fact in facts]
+def table(cards: Sequence[ModelCard]) -> str:
+    """The table; a column for each data set that a card names."""
+    accuracies = [{measured.data: measured.accuracy for measured in card.measured} for card in cards]
     data = list(dict.fromkeys(name for accuracy in accuracies for name in accuracy))
     lines = [
         "| network | input | parameters | epochs |" + "".join(f" {name} |" for name in data),
         "| --- | --- | --- | --- |" + " --- |" * len(data),
     ]
-    for fact, accuracy in zip(facts, accuracies, strict=True):
-        training = fact["training"]
+    for card, accuracy in zip(cards, accuracies, strict=True):
+        settings = card.training.settings
         variant = [
-            told.format(training[setting])
-            for setting, (default, told) in VARIANTS.items()
-            if training.get(setting, default) != default
+            text.format(settings[name])
+            for name, (default, text) in VARIANTS.items()
+            if settings.get(name, default) != default
         ]
         cells = [
-            ", ".join([f"`{fact['network']}`", *variant]),
-            "×".join(map(str, fact["size"])),
-            f"{fact['parameters']:,}",
-            str(sum(runs(fact).values())),
+            ", ".join([f"`{card.network}`", *variant]),
+            "×".join(map(str, card.size)),
+            "" if card.parameters is None else f"{card.parameters:,}",
+            str(sum(runs(card.origin).values())),
             *(f"{accuracy[name]:.4f}" if name in accuracy else "" for name in data),
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -67,7 +65,7 @@ def table(cards: list[ModelCard]) -> str:
 def main() -> None:
     if len(sys.argv) == 1:
         sys.exit(__doc__)
-    print(table([ModelCard.load(Path(folder)) for folder in sys.argv[1:]]))
+    print(table([read_card(Path(folder)) for folder in sys.argv[1:]]))
 
 
 if __name__ == "__main__":

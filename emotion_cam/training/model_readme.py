@@ -1,17 +1,18 @@
 """The pages of a model folder for people, made from its card.
 
 README.md fits one screen: what the model is for and not for, its figures, the terms of its data. details.md has the
-figures of every class and group, training.md the data, commands and settings of every run. notes.md is written by
-people; README.md links to it.
+figures of every class and group, training.md the data, commands and settings of every run. README.md links to these,
+and to notes.md, which people write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from emotion_cam.card import BINS, SHIFT, DataEntry, Measurement, ModelCard, Origin
+from emotion_cam.training.stages import RECIPE
 
 README = "README.md"
 DETAILS = "details.md"
@@ -50,10 +51,11 @@ def write(folder: Path, card: ModelCard) -> None:
     Raises:
         OSError: a file cannot be written.
     """
+    files = [file.name for file in folder.iterdir()]
     for name, text in (
-        (README, readme(card, has_notes=(folder / NOTES).exists())),
+        (README, readme(card, files)),
         (DETAILS, details(card)),
-        (TRAINING, training(card, sorted(file.name for file in folder.glob("*history*.csv")), folder)),
+        (TRAINING, training(card, files)),
     ):
         new = folder / (name + ".new")
         new.write_text(text, encoding="utf-8")
@@ -65,8 +67,8 @@ def plot_name(kind: str, data: str) -> str:
     return f"{kind}-{data.replace(' ', '-')}.png"
 
 
-def readme(card: ModelCard, has_notes: bool = False) -> str:
-    """The text of README.md."""
+def readme(card: ModelCard, files: Collection[str] = ()) -> str:
+    """The text of README.md; ``files`` are the names of the other files in the folder, to which it links."""
     good, bad = USES.get(card.task, OTHER_USES)
     data = list({entry.name: entry for entry in _all_data(card.origin)}.values())
     return _page(
@@ -88,7 +90,8 @@ def readme(card: ModelCard, has_notes: bool = False) -> str:
             [
                 f"- [{DETAILS}]({DETAILS}): every class and group of people, the effect of other boxes, plots",
                 f"- [{TRAINING}]({TRAINING}): the data, commands and settings of every run",
-                *([f"- [{NOTES}]({NOTES}): what was tried, and what it brought"] if has_notes else []),
+                *([f"- [{RECIPE}]({RECIPE}): the recipe, stage by stage"] if RECIPE in files else []),
+                *([f"- [{NOTES}]({NOTES}): what was tried, and its effect"] if NOTES in files else []),
                 "- [model.json](model.json): all of this for programs",
             ]
         ),
@@ -105,15 +108,9 @@ def details(card: ModelCard) -> str:
     )
 
 
-def training(card: ModelCard, histories: Sequence[str] = (), folder: Path | None = None) -> str:
-    """The text of training.md.
-
-    Args:
-        card: the card.
-        histories: the names of the CSV files with the figures of every epoch.
-        folder: where the plot of the learning curves is, if there is one.
-    """
-    has_curves = folder is not None and (folder / "curves.png").exists()
+def training(card: ModelCard, files: Collection[str] = ()) -> str:
+    """The text of training.md: every run that shaped the weights; ``files`` as for ``readme``."""
+    histories = sorted(name for name in files if "history" in name and name.endswith(".csv"))
     return _page(
         f"{_title(card)}, training",
         MADE,
@@ -121,7 +118,7 @@ def training(card: ModelCard, histories: Sequence[str] = (), folder: Path | None
         *_origin(card.origin, "##", set()),
         "## Every epoch" if histories else "",
         "\n".join(f"- [{name}]({name})" for name in histories),
-        "![learning curves](curves.png)" if has_curves else "",
+        "![learning curves](curves.png)" if "curves.png" in files else "",
     )
 
 

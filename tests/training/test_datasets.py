@@ -1,5 +1,9 @@
+"""Every reader on a small copy of its official layout, and what it says if the files are not there."""
+
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,10 +11,9 @@ import numpy as np
 import pytest
 
 from emotion_cam.errors import DatasetError
-from emotion_cam.training.datasets import EMOTIONS, GENDERS, load, without_copies
+from emotion_cam.training.datasets import DATASETS, EMOTIONS, GENDERS, load, without_copies
 from emotion_cam.types import Box, Image
-
-from .conftest import patches
+from tests.training.conftest import patches
 
 
 def write(image: Image, path: Path) -> None:
@@ -18,7 +21,7 @@ def write(image: Image, path: Path) -> None:
     assert cv2.imwrite(str(path), image)
 
 
-def test_fer2013_comes_in_its_official_splits(fer2013: Path) -> None:
+def test_fer2013_has_its_official_splits(fer2013: Path) -> None:
     for split, count in (("train", 56), ("validation", 14), ("test", 14)):
         faces = load("fer2013", fer2013, split)
         assert faces.images.shape == (count, 48, 48)
@@ -28,7 +31,7 @@ def test_fer2013_comes_in_its_official_splits(fer2013: Path) -> None:
     assert len(load("fer2013", fer2013 / "fer2013.csv", "test")) == 14
 
 
-def test_votes_mix_into_the_targets_unless_the_voters_saw_no_emotion(fer2013: Path) -> None:
+def test_votes_are_mixed_into_the_targets_unless_most_voters_saw_no_emotion(fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "train")
     mixed = faces.mixed(0.4).targets
     assert mixed.sum(axis=1) == pytest.approx(1)
@@ -37,7 +40,7 @@ def test_votes_mix_into_the_targets_unless_the_voters_saw_no_emotion(fer2013: Pa
     assert faces.mixed(0) is faces
 
 
-def test_ferplus_keeps_what_the_voters_agree_on(fer2013: Path) -> None:
+def test_ferplus_keeps_the_pictures_on_which_voters_agree(fer2013: Path) -> None:
     assert set(load("ferplus", fer2013, "train").targets.argmax(axis=1)) == {0, 1}
     test = load("ferplus", fer2013, "test")
     assert set(test.targets.argmax(axis=1)) == {0}
@@ -45,7 +48,7 @@ def test_ferplus_keeps_what_the_voters_agree_on(fer2013: Path) -> None:
     assert test.targets[0] == pytest.approx([6 / 8, 0, 0, 0, 2 / 8, 0, 0])
 
 
-def test_copies_of_test_pictures_leave_the_training_set(fer2013: Path) -> None:
+def test_copies_of_test_pictures_are_left_out_of_the_training_set(fer2013: Path) -> None:
     train, test = load("fer2013", fer2013, "train"), load("fer2013", fer2013, "test")
     test.images[3] = train.images[5]
     cleaned = without_copies(train, [test])
@@ -70,11 +73,11 @@ def test_fairface(portrait: Image, tmp_path: Path) -> None:
     assert test.groups["race"].tolist() == ["Indian", "Black", "Indian", "Black", "Indian"]
     assert test.take(np.array([1, 3])).groups["race"].tolist() == ["Black", "Black"]
     assert set(test.groups["age"]) == {"20-29"}
-    # The slice is the same every time, and no picture is in both.
+    # No picture is in both.
     assert len(without_copies(train, [validation])) == 38
 
 
-def test_utkface_leaves_out_young_children_and_broken_names(portrait: Image, tmp_path: Path) -> None:
+def test_utkface_ignores_young_children_and_broken_names(portrait: Image, tmp_path: Path) -> None:
     names = [f"{20 + number}_{number % 2}_0_1.jpg" for number in range(20)] + ["7_1_0_1.jpg", "61_3_2017.jpg", "x.jpg"]
     for image, name in zip(patches(portrait, len(names), 80), names, strict=True):
         write(image, tmp_path / "UTKFace" / name)
@@ -83,10 +86,10 @@ def test_utkface_leaves_out_young_children_and_broken_names(portrait: Image, tmp
     assert sets["train"].targets.sum(axis=0).tolist() == [9, 9]
 
 
-def test_utkface_tells_race_and_age_like_fairface(portrait: Image, tmp_path: Path) -> None:
+def test_utkface_names_race_and_age_like_fairface(portrait: Image, tmp_path: Path) -> None:
     names = ["8_0_0_1.jpg", "9_0_1_1.jpg", "10_1_2_1.jpg", "69_1_3_1.jpg", "70_0_4_1.jpg", "99_0__1.jpg"]
     for image, name in zip(patches(portrait, 6, 80), names, strict=True):
-        for copy in range(20):  # every twentieth is for the test split
+        for copy in range(20):  # every twentieth picture is in the test split
             write(image, tmp_path / name.replace(".jpg", f"_{copy:02}.jpg"))
     test = load("utkface", tmp_path, "test")
     assert set(zip(test.groups["race"], test.groups["age"], strict=True)) == {
@@ -99,12 +102,12 @@ def test_utkface_tells_race_and_age_like_fairface(portrait: Image, tmp_path: Pat
     }
 
 
-def test_rafdb_labels_become_ours(portrait: Image, tmp_path: Path) -> None:
+def test_rafdb_labels_become_those_of_emotions(portrait: Image, tmp_path: Path) -> None:
     for number, image in enumerate(patches(portrait, 7, 80), start=1):
         write(image, tmp_path / "test" / str(number) / f"test_{number}_aligned.jpg")
     faces = load("rafdb", tmp_path, "test")
-    told = [EMOTIONS[index] for index in faces.targets.argmax(axis=1)]
-    assert told == ["surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"]
+    labels = [EMOTIONS[index] for index in faces.targets.argmax(axis=1)]
+    assert labels == ["surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"]
 
 
 @pytest.mark.parametrize("folders", [("",), ("train", "test"), ("train", "validation", "test")])
@@ -127,52 +130,64 @@ def test_class_folders_with_and_without_official_splits(
     )
     faces = load("folder", tmp_path, "validation")
     assert (faces.labels, faces.box) == (("cat", "dog"), Box(0, 0, 80, 80))
-    # Both classes are in the slice.
+    # Both classes are in the held-out part.
     assert (faces.targets.sum(axis=0) > 0).all()
 
 
-def test_fer2013_reads_class_folders_too(portrait: Image, tmp_path: Path) -> None:
+def test_fer2013_can_also_be_class_folders(portrait: Image, tmp_path: Path) -> None:
     for split in ("train", "test"):
         for label, image in zip(EMOTIONS, patches(portrait, 7, 48), strict=True):
             write(image, tmp_path / split / label / "0.png")
-    assert load("fer2013", tmp_path, "test").targets.argmax(axis=1).tolist() == list(range(7))
+    faces = load("fer2013", tmp_path, "test")
+    assert faces.targets.argmax(axis=1).tolist() == list(range(7))
+    assert (faces.name, faces.labels) == ("fer2013 test", EMOTIONS)
+
+
+FAIRFACE_COLUMNS = "file,age,gender,race"
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "told"),
+    ("name", "files", "message"),
     [
-        ("fer2013", lambda folder: (folder / "fer2013.csv").write_text("a,b\n1,2\n"), "no column emotion or pixels"),
-        (
-            "ferplus",
-            lambda folder: (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n"),
-            "no picture|not there",
-        ),
-        ("fairface", lambda folder: None, "fairface_label_val.csv is not there"),
+        ("fer2013", {"fer2013.csv": "a,b\n1,2\n"}, "no column emotion or pixels or Usage; give the official file"),
+        ("fer2013", {"fer2013.csv": "emotion,pixels,Usage\n"}, "has no pictures for the test split of fer2013"),
+        ("ferplus", {"fer2013.csv": "emotion,pixels,Usage\n"}, "fer2013new.csv does not exist; FER\\+ needs it"),
+        ("fairface", {}, "fairface_label_val.csv does not exist; give the folder of the data set"),
         (
             "fairface",
-            lambda folder: (folder / "fairface_label_val.csv").write_text("file,age,gender,race\nval/1.jpg,1,Male,x\n"),
-            "missing or no picture",
+            {"fairface_label_val.csv": f"{FAIRFACE_COLUMNS}\nval/1.jpg,1,Male,x\n"},
+            "1.jpg is missing or not",
         ),
-        (
-            "fairface",
-            lambda folder: (folder / "fairface_label_val.csv").write_text("file,age,gender,race\nx,1,?,x\n"),
-            "“.”",
-        ),
-        ("rafdb", lambda folder: None, "no picture"),
-        ("utkface", lambda folder: None, "no picture"),
-        ("folder", lambda folder: (folder / "train").mkdir(), "not there"),
-        ("mnist", lambda folder: None, "no data set “mnist”"),
+        ("fairface", {"fairface_label_val.csv": f"{FAIRFACE_COLUMNS}\nx,1,?,x\n"}, "“.” where Male or Female is"),
+        ("rafdb", {}, "has no pictures for the test split of rafdb"),
+        ("utkface", {}, "has no pictures for the test split of utkface"),
+        ("folder", {"train/yes/1.txt": ""}, "test does not exist; it must have one folder of pictures for each class"),
+        ("fer2013", {"angry/1.png": ""}, "has no folder “disgust”; it must have one for each class"),
+        ("mnist", {}, "no data set “mnist”; there are fer2013, ferplus"),
     ],
 )
-def test_what_is_not_there_is_told_in_a_sentence(tmp_path: Path, name: str, make: object, told: str) -> None:
-    make(tmp_path)  # type: ignore[operator]
-    with pytest.raises(DatasetError, match=told) as error:
+def test_wrong_files_are_named_in_one_line(tmp_path: Path, name: str, files: dict[str, str], message: str) -> None:
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    with pytest.raises(DatasetError, match=message) as error:
         load(name, tmp_path, "test")
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_place_and_split_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="is not there"):
+def test_votes_must_match_the_pictures(fer2013: Path, tmp_path: Path) -> None:
+    shutil.copy(fer2013 / "fer2013.csv", tmp_path)
+    rows = (fer2013 / "fer2013new.csv").read_text().splitlines()
+    (tmp_path / "fer2013new.csv").write_text("\n".join(rows[:-1]) + "\n")
+    with pytest.raises(DatasetError, match=r"has 13 rows for “test”, but fer2013\.csv has 14\."):
+        load("ferplus", tmp_path, "test")
+
+
+def test_a_place_or_split_that_does_not_exist_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere does not exist; give the folder of the data set fer2013\."):
         load("fer2013", tmp_path / "nowhere", "test")
-    with pytest.raises(DatasetError, match="no split “val”"):
+    with pytest.raises(DatasetError, match=r"`split` must be train, validation or test, not “val”\."):
         load("fer2013", tmp_path, "val")
+    monkeypatch.setitem(DATASETS, "two", replace(DATASETS["folder"], splits=("train", "validation")))
+    with pytest.raises(DatasetError, match=r"two has no test split; `split` can be train or validation\."):
+        load("two", tmp_path, "test")
