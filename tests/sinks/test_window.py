@@ -303,12 +303,12 @@ def test_a_task_is_hidden_and_shown_again(window: FakeWindow) -> None:
 
 
 def test_every_task_has_the_first_free_letter_of_its_name_or_a_digit(window: FakeWindow) -> None:
-    assert task_keys(["gender", "Age", "gag", "表情", "gage"], "e") == {
+    assert task_keys(["gender", "Age", "gag", "表情", "gaga"], "e") == {
         "g": "gender",
         "a": "Age",
         "1": "gag",
         "2": "表情",
-        "3": "gage",
+        "3": "gaga",
     }
     assert len(task_keys([str(number) for number in range(20)])) == 10
     with WindowSink(controls(), mirror=False, tasks=TASKS) as sink:
