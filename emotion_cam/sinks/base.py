@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import cv2  # isort: skip
 import av
 
 from emotion_cam.errors import SinkError
+from emotion_cam.files import check_writable, partial_path, temporary_path
 from emotion_cam.result import Result
 
 if TYPE_CHECKING:
@@ -63,37 +62,6 @@ def sink_errors(path: Path) -> Iterator[None]:
         raise SinkError(f"{path} cannot be written: {reason}.") from error
 
 
-def check_writable(path: Path) -> None:
-    """Raise SinkError now, and not at the end of the run, if a file cannot be written."""
-    if path.is_dir():
-        raise SinkError(f"{path} is a folder: give the name of a file.")
-    if not path.parent.is_dir():
-        raise SinkError(f"{path} cannot be written: there is no folder {path.parent}.")
-    with sink_errors(path):
-        tempfile.TemporaryFile(dir=path.parent).close()
-
-
-def temporary_path(path: Path) -> Path:
-    """The hidden name beside a path under which a file is written until it is complete."""
-    return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
-
-
-def partial_of(path: Path) -> Path:
-    """The name that a file gets instead of its own if the run fails before it is complete."""
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, and rename it when it is complete. Raises SinkError if that fails."""
-    temporary = temporary_path(path)
-    with sink_errors(path):
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
 class FileSink(Sink):
     """An output in one file, which gets its name when it is complete; an older file of that name stays until then.
 
@@ -135,7 +103,7 @@ class FileSink(Sink):
             self._temporary.unlink(missing_ok=True)
             return
         self.output = self._temporary
-        target = self.path if complete else partial_of(self.path)
+        target = self.path if complete else partial_path(self.path)
         try:
             self._temporary.replace(target)
         except OSError as error:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import cv2
 
+from emotion_cam.files import check_writable, write_file
 from emotion_cam.result import Result
-from emotion_cam.sinks.base import Sink, check_writable, sink_errors, write_file
+from emotion_cam.sinks.base import Sink, sink_errors
 from emotion_cam.types import Image
 
 

@@ -399,7 +399,7 @@ BAD = {
     "a report of a text": (["report", "text.csv", "--out", "o.html"], "column"),
     "a report with another video": (
         ["report", "seen.csv", "--out", "o.html", "--video", "clip.mp4"],
-        "seen.csv holds nothing of clip.mp4, but of a.mp4.",
+        "seen.csv has no frames of clip.mp4, only of a.mp4.",
     ),
     "a report as a video": (["report", "text.csv", "--out", "o.mp4"], ".html or .png"),
     "a report nowhere": (["report", "text.csv", "--out", "nowhere/o.html"], "nowhere"),
