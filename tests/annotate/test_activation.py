@@ -29,7 +29,8 @@ def explained(box: Box, values: npt.NDArray[Any], covered: Box | None = None) ->
 def overlay(image: Image, face: Face) -> npt.NDArray[Any]:
     """The largest change of each pixel's channels by the explanation, (height, width)."""
     without, shown = (annotate(image, [face], View(bars=False, explain=explain)) for explain in (False, True))
-    return np.abs(shown.astype(int) - without).max(axis=2)
+    difference: npt.NDArray[Any] = np.abs(shown.astype(int) - without).max(axis=2)
+    return difference
 
 
 def peak(row: int, column: int, rows: int = 3) -> npt.NDArray[Any]:
@@ -80,7 +81,8 @@ def test_the_face_stays_recognizable_under_its_map(portrait: Image) -> None:
 
 def test_a_prediction_with_bars_is_explained_rather_than_one_with_two_labels() -> None:
     image, box = blank(200, 200, 128), Box(50, 50, 150, 150)
-    two = Prediction(("a", "b"), np.array([0.2, 0.8], np.float32), class_map=ClassMap(np.ones((2, 2, 2)), box))
+    everywhere = ClassMap(np.ones((2, 2, 2), np.float32), box)
+    two = Prediction(("a", "b"), np.array([0.2, 0.8], np.float32), class_map=everywhere)
     three = explained(box, peak(0, 0)).predictions["mood"]
     assert overlay(image, Face(box, {"two": two}))[90:110, 90:110].min() > 40
     assert overlay(image, Face(box, {"two": two, "three": three}))[90:110, 90:110].max() <= 1
