@@ -18,9 +18,9 @@ from emotion_cam.version import __version__ as __version__
 if TYPE_CHECKING:
     from emotion_cam.annotate.draw import annotate as annotate
     from emotion_cam.annotate.view import View as View
-    from emotion_cam.recognition.classifier import Classifier as Classifier
     from emotion_cam.errors import EmotionCamError as EmotionCamError
     from emotion_cam.loop import run as run
+    from emotion_cam.recognition.classifier import Classifier as Classifier
     from emotion_cam.recognition.recognizer import Recognizer as Recognizer
     from emotion_cam.recognition.spec import ModelSpec as ModelSpec
     from emotion_cam.result import Result as Result

@@ -1,4 +1,4 @@
-"""One run, from its specs to its end: ``RunSpec`` is the run as data, ``execute`` opens what it names and runs the loop.
+"""One run from its specs to its end: ``RunSpec`` is the run as data, ``execute`` opens what it names and runs the loop.
 
 A RunSpec can be sent to another process; what the run produced stands in a RunSummary.
 """
@@ -87,8 +87,6 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = _no_prog
         EmotionCamError: something cannot be opened, read or written.
     """
     # Everything is imported before the source is opened: from then on a camera sends frames, and old ones are dropped.
-    import emotion_cam.sinks.registry
-    import emotion_cam.sinks.window
     from emotion_cam.loop import run
     from emotion_cam.sinks.base import Sink
 

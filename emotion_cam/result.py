@@ -34,7 +34,7 @@ class Result:
 
     @cached_property
     def annotated(self) -> Image:
-        """The frame's picture with the faces drawn, uint8, (height, width, 3), BGR; drawn once, when first asked for."""
+        """The picture with the faces drawn, uint8, (height, width, 3), BGR; drawn once, when first asked for."""
         return annotate(self.frame.image, self.faces, self.view)
 
     def mirrored(self) -> Result:

@@ -163,7 +163,7 @@ class Prediction:
         return float(np.max(self.scores))
 
     def mixed(self, other: Prediction, share: float) -> Prediction:
-        """The weighted mean of this prediction (share 1) and another of the same network (share 0), at this one's place."""
+        """The weighted mean of this prediction (share 1) and another of the same network (share 0), placed as this."""
         class_map = self.class_map
         if class_map is not None and other.class_map is not None:
             values = share * class_map.values + (1 - share) * other.class_map.values

@@ -64,7 +64,7 @@ def errors_shown(options: Collection[str] = ()) -> Iterator[None]:
 
 
 def with_options(message: str, options: Collection[str]) -> str:
-    """A message of the library in the words of the command line: `min_face` becomes --min-face, if that is an option."""
+    """A message of the library in the words of the command line: `min_face` becomes --min-face if that is an option."""
 
     def option(match: re.Match[str]) -> str:
         name = "--" + match[1].replace("_", "-")
