@@ -1,7 +1,7 @@
 """Build the documentation as a site, or show it while it is edited.
 
-    python tools/site.py          build it in site/; every warning is an error
-    python tools/site.py --serve  show it in the browser, and follow the changes in docs/
+    python tools/build_site.py          build it in site/; every warning is an error
+    python tools/build_site.py --serve  show it in the browser, and follow the changes in docs/
 
 The pages are those of docs/, the model cards, CONTRIBUTING.md, CHANGELOG.md and SECURITY.md. They are copied to build/docs/
 first, where links between them fit, so that the same files can be read in the repository too. Zensical does the rest; its

@@ -1,0 +1,122 @@
+"""The examples on the pages are run as they stand there."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from emotion_cam.cli import app
+from emotion_cam.cli.renamed import with_new_names
+from emotion_cam.training.stages import parse_recipe_file
+from tests.command import emotion_cam
+from tests.docs.pages import ROOT, commands, examples, text_of
+
+PYTHON = examples("python")
+COMMANDS = commands()
+INPUTS = ("clip.mp4", "photo.jpg", "clips", "photos", "faces.csv", "info")
+
+
+def runs_here(arguments: list[str]) -> bool:
+    """Whether a command reads only what the tests have, writes files, and needs neither TensorFlow nor a download."""
+    needs = {"--camera", "--detector", "explain", "train", "export", "evaluate", "average", "cameras"}
+    return not needs & {*arguments} and any(word in INPUTS for word in arguments)
+
+
+COMMANDS_TO_RUN = list(dict.fromkeys(tuple(arguments) for _, arguments in COMMANDS if runs_here(arguments)))
+
+
+@pytest.mark.parametrize(("place", "code"), PYTHON, ids=[place for place, _ in PYTHON])
+def test_a_python_example_runs(place: str, code: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if "read_csv" in code:
+        emotion_cam("--video", "clip.mp4", "--out", "faces.csv")
+    exec(compile(code, place, "exec"), {"__name__": "example"})
+    if "print(" in code:
+        assert capsys.readouterr().out.strip()
+
+
+def test_the_readme_shows_the_faces_of_a_clip(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [code for place, code in PYTHON if place.startswith("README")]
+    exec(compile(code, "README.md", "exec"), {})
+    last = capsys.readouterr().out.splitlines()[-1]
+    time, track, *_, label = last.split()
+    assert (time, track, label) == ("1.10", "1", "happy")
+
+
+@pytest.mark.parametrize(("place", "arguments"), COMMANDS, ids=[f"{p} {' '.join(a)}" for p, a in COMMANDS])
+def test_a_command_is_understood(place: str, arguments: list[str]) -> None:
+    assert with_new_names(arguments)[1] == [], "an old name"
+    app.parse_args(joined(arguments), print_error=False, exit_on_error=False)
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """The arguments with ``--out -`` as ``--out=-``, as the program joins them."""
+    return [f"{word}=-" if after == "-" else word for word, after in pairs(arguments) if word != "-"]
+
+
+def pairs(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Each word with the one after it."""
+    return list(zip(words, [*words[1:], ""], strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", COMMANDS_TO_RUN, ids=" ".join)
+def test_a_command_runs(arguments: tuple[str, ...], workplace: Path) -> None:
+    if "report" in arguments:
+        emotion_cam("--video", "clip.mp4", "--out", "faces.csv")
+    run = emotion_cam(*arguments)
+    assert run.exit_code == 0, run.output
+    assert run.stdout
+    for path in (after for word, after in pairs(arguments) if word == "--out" and after != "-"):
+        assert Path(path.replace("{name}", "a")).exists()
+
+
+@pytest.mark.parametrize(("place", "text"), examples("toml"), ids=[place for place, _ in examples("toml")])
+def test_a_recipe_is_understood(place: str, text: str) -> None:
+    assert parse_recipe_file(text).stages
+
+
+def test_the_programs_of_tools_and_benchmarks_that_pages_name_exist() -> None:
+    named = set()
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        named |= set(re.findall(r"\b((?:tools|benchmarks)/\w+\.\w+)", page.read_text(encoding="utf-8")))
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_make_has_the_targets_that_pages_name() -> None:
+    makefile = text_of("Makefile")
+    named = re.findall(r"`?\bmake ([a-z][a-z-]*)\b", text_of("README.md") + text_of("CONTRIBUTING.md"))
+    assert {"demo", "test", "docs"} <= {*named}
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("script", ["options_reference.py", "module_graph.py"])
+def test_generated_pages_are_up_to_date(script: str) -> None:
+    run = subprocess.run(
+        [sys.executable, ROOT / "tools" / script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_module_graph_finds_a_circle() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "module_graph.py"))
+    with pytest.raises(ValueError, match="a → b → a"):
+        tool["levels"]({"a": {"b"}, "b": {"a"}})
+    assert tool["levels"]({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == [["a"], ["b"], ["c"]]
+    assert tool["shortest"]({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
+
+
+def test_python_examples_state_their_imports() -> None:
+    for place, code in PYTHON:
+        tree = ast.parse(code)
+        assert any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in tree.body), place
