@@ -25,7 +25,7 @@ from emotion_cam.annotate.view import View
 from emotion_cam.types import Box, Face, Image
 
 
-def annotate(image: Image, faces: Sequence[Face], view: View = View()) -> Image:  # noqa: B008 - frozen
+def annotate(image: Image, faces: Sequence[Face], view: View = View()) -> Image:
     """Draw faces into a copy of a picture.
 
     ``view.mirror`` has no effect here: a frame is flipped before it is searched for faces, or with its result.
