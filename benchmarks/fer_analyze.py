@@ -1,8 +1,8 @@
-"""fer's own Video.analyze with its defaults on a clip; run by speed.py in fer's environment.
+"""Runs fer's own Video.analyze, with its defaults, on a clip. speed.py starts this in fer's environment.
 
     python fer_analyze.py CLIP FOLDER
 
-Prints as JSON the frames, and the seconds of wall clock and processor that they took, without imports and loading.
+Prints as JSON the number of frames and their seconds of wall clock and processor time, without imports and loading.
 """
 
 import json

@@ -1,13 +1,13 @@
-"""How live the window is: what a camera's frames number is read back from the screen.
+"""Measures how live the window is: numbered pictures of a camera are read back from the screen.
 
     python benchmarks/live.py                   # half a minute
     python benchmarks/live.py --seconds 600
 
-A pretend camera (tests/pretend_camera.c) shows 30 numbered pictures a second of a moving portrait to the real program,
-whose window is on a display without a screen; both write down their times by the same clock. Needs Linux with gcc, Xvfb
-and xdotool.
+A simulated camera (tests/cli/pretend_camera.c) gives the real program 30 numbered pictures per second of a moving
+portrait. The program's window is on a virtual display, which is read all the time. Both record their times by the same
+clock. Needs Linux with gcc, Xvfb and xdotool.
 
-The age of a picture is the time from when the camera had it to when the window shows it.
+The age of a picture is the time from when the camera took it to when the window shows it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ sys.path.insert(0, str(ROOT / "tools"))
 from portrait import FPS, HEIGHT, WIDTH, moving_frames  # noqa: E402
 
 BITS = 8
-BLOCK = 24  # pixels a side; a white and a black one, and then one for each bit, stand in the lower left corner
+BLOCK = 24  # side of a block in pixels; a white one, a black one, and one for each bit are in the lower left corner
 
 
 def film() -> bytes:
-    """The moving portrait as the camera sends it, each picture with its number in it."""
+    """The moving portrait as the camera sends it; each picture shows its number."""
     pictures = []
     for frame in moving_frames():
         image = frame.image.copy()
@@ -49,11 +49,11 @@ def film() -> bytes:
 
 
 class Screen:
-    """A display without a screen, whose picture can be read at any moment."""
+    """A virtual display whose picture can be read at any time."""
 
     def __init__(self, server: subprocess.Popen[bytes], name: str, file: Path) -> None:
         self._server, self.name = server, name
-        header = np.fromfile(file, ">u4", 25)  # as XWDFile.h has it
+        header = np.fromfile(file, ">u4", 25)  # as in XWDFile.h
         size, width, height, line = (int(header[i]) for i in (0, 4, 5, 12))
         start = size + int(header[19]) * 12
         self.pixels = np.memmap(file, np.uint8, "r", start, (height, line))[:, : width * 4].reshape(height, width, 4)
@@ -95,11 +95,17 @@ def processor(process: int) -> float:
 
 
 def measure(seconds: float, arguments: list[str], picture: Path | None = None) -> dict[str, Any]:
-    """Run the program that long on the pretend camera."""
+    """Run the program for some seconds on the simulated camera.
+
+    Args:
+        seconds: how long.
+        arguments: more options for the program.
+        picture: a file for the last picture of the window.
+    """
     with tempfile.TemporaryDirectory() as name, Screen.opened(Path(name)) as screen:
         folder = Path(name)
         library, log = folder / "camera.so", folder / "log"
-        source = ROOT / "tests" / "pretend_camera.c"
+        source = ROOT / "tests" / "cli" / "pretend_camera.c"
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
         (folder / "film").write_bytes(film())
         environment = os.environ | {
@@ -127,7 +133,7 @@ def measure(seconds: float, arguments: list[str], picture: Path | None = None) -
 def watch(
     screen: Screen, program: subprocess.Popen[bytes], start: float, seconds: float
 ) -> tuple[list[tuple[float, int]], list[float], float]:
-    """When which picture came on the screen, the memory every second, and the share of a core that was used."""
+    """The time and number of each picture on the screen, the memory in MB every second, and the share of a core."""
     shown: list[tuple[float, int]] = []
     memories: list[float] = []
     last, begun, used = None, 0.0, 0.0
@@ -142,7 +148,7 @@ def watch(
         if shown and now - shown[0][0] > len(memories):
             memories.append(memory(program.pid))
         if program.poll() is not None or (not shown and now - start > 60):
-            sys.exit("The program ended, or shows no picture.")
+            sys.exit("The program has ended, or shows no picture.")
         time.sleep(0.0007)
     return shown, memories, (processor(program.pid) - used) / (time.monotonic() - begun)
 
@@ -153,8 +159,8 @@ def summary(
     period = FPS * 6
     ages = []
     for now, number in shown:
-        had = np.searchsorted(taken, now) - 1  # the newest that the camera had by then
-        ages.append(now - taken[had - (had - number) % period])
+        newest = np.searchsorted(taken, now) - 1  # that the camera had taken by then
+        ages.append(now - taken[newest - (newest - number) % period])
     steady = [(now, age) for (now, _), age in zip(shown, ages, strict=True) if now - shown[0][0] > 2]
     times, waits = (np.array(column) for column in zip(*steady, strict=True))
     half = len(waits) // 2
@@ -176,7 +182,7 @@ def summary(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--picture", type=Path, metavar="PNG", help="save what the window showed at the end")
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="save the last picture of the window")
     parser.add_argument("options", nargs="*", help="more options for emotion-cam, after --")
     arguments = parser.parse_args()
     print(json.dumps(measure(arguments.seconds, arguments.options, arguments.picture), indent=2))

@@ -1,10 +1,10 @@
-"""The loop of Mini-Xception's authors, plainly re-created from video_emotion_gender_demo.py in
-github.com/oarriaga/face_classification: a full Haar scan of every frame, and for every face a call of model.predict for
-each network. The networks are this project's, of the same architecture. Needs the extra “train”.
+"""The loop of Mini-Xception's authors, written after video_emotion_gender_demo.py in
+github.com/oarriaga/face_classification: a full Haar scan of every frame, and for every face one call of model.predict
+for each network. The networks are this project's, with the same architecture. Needs the extra “train”.
 
     python published_loop.py CLIP OUT.mp4
 
-Prints as JSON the frames, and the seconds of wall clock and processor that they took, without imports and loading.
+Prints as JSON the number of frames and their seconds of wall clock and processor time, without imports and loading.
 """
 
 import json
@@ -27,7 +27,7 @@ GENDERS = ("man", "woman")
 
 
 def main() -> None:
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
     emotion = keras.models.load_model(MODELS / "emotion" / "model.keras", compile=False)
     gender = keras.models.load_model(MODELS / "gender" / "model.keras", compile=False)
     for model in (emotion, gender):  # the first call compiles
@@ -44,16 +44,16 @@ def main() -> None:
         arrived, image = capture.read()
         if not arrived:
             break
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        for x, y, width, height in cascade.detectMultiScale(grey, 1.3, 5):
-            face = grey[y : y + height, x : x + width]
-            told = []
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        for x, y, width, height in cascade.detectMultiScale(gray, 1.3, 5):
+            face = gray[y : y + height, x : x + width]
+            shown = []
             for task, model, labels in (("emotion", emotion, EMOTIONS), ("gender", gender, GENDERS)):
                 crop = cv2.resize(face, model.input_shape[1:3]).astype("float32")[None, ..., None]
                 window[task].append(labels[int(np.argmax(model.predict(crop, verbose=0)))])
-                told.append(mode(window[task]))
+                shown.append(mode(window[task]))
             cv2.rectangle(image, (x, y), (x + width, y + height), (0, 255, 0), 2)
-            cv2.putText(image, " ".join(told), (x, y - 10), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 255, 0), 1, cv2.LINE_AA)
+            cv2.putText(image, " ".join(shown), (x, y - 10), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 255, 0), 1, cv2.LINE_AA)
         writer.write(image)
         frames += 1
     writer.release()

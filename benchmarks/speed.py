@@ -1,15 +1,15 @@
-"""How fast emotion-cam is, beside fer, the published loop, and merely decoding and encoding; and where the time goes.
+"""Measures the speed of emotion-cam, of fer, of the published loop, and of decoding and encoding alone.
 
     python benchmarks/speed.py                                   # a clip made from scikit-image's portrait
     python benchmarks/speed.py --json speed.json talk.mp4 family.gif=3 empty_room.mp4=0
 
-The first clip is the one that is timed (the portrait's three times over). In all of them the faces found are counted,
-as benchmarks/haar.py counts them, against a full scan of every frame. A clip is followed by how many faces it shows
-throughout; 1 if not told.
+The first clip is timed (the portrait's clip three times in a row). In all clips the faces found are counted, as
+benchmarks/haar.py counts them, and compared with a full scan of every frame. Each clip shows the same number of faces
+throughout; give the number after the clip, if it is not 1.
 
-Machines differ and are noisy, so what counts are the ratios of times taken in turn on one machine, the best of several
-rounds for each. fer is installed into an environment of its own, benchmarks/.fer, the first time. The published loop
-needs the extra “train”; the live part Linux with gcc, Xvfb and xdotool, and is left out elsewhere.
+Machines differ and are noisy. So the contenders take turns on one machine, the best of several rounds counts, and
+ratios mean more than times. The first run installs fer into an environment of its own, benchmarks/.fer. The published
+loop needs the extra “train”. The live part needs Linux with gcc, Xvfb and xdotool, and is left out elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import venv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -39,31 +39,38 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 import haar  # noqa: E402
 import portrait  # noqa: E402
 
-from emotion_cam import Annotator, Frame, Recognizer, open_sink, open_source  # noqa: E402
-from emotion_cam.detect import HaarDetector  # noqa: E402
+from emotion_cam import Recognizer, open_sink, open_source  # noqa: E402
+from emotion_cam.annotate.draw import annotate  # noqa: E402
+from emotion_cam.detect.base import Detector  # noqa: E402
+from emotion_cam.detect.haar import HaarDetector  # noqa: E402
 from emotion_cam.recognition.tracker import Tracker  # noqa: E402
-from emotion_cam.types import Image, Result  # noqa: E402
+from emotion_cam.result import Result  # noqa: E402
+from emotion_cam.sources.base import Source  # noqa: E402
+from emotion_cam.types import Frame, Image  # noqa: E402
+
+T = TypeVar("T")
 
 FER = "fer==25.10.3"
 FPS = 30
 
 
-# --- whole runs, each in a process of its own -----------------------------------------------------------------------
+# --- whole runs, each in its own process ----------------------------------------------------------------------------
 
 
 def contenders(fer: Path | None) -> dict[str, list[str]]:
-    """What is run on the clip, by name; the clip and an output are added to each."""
+    """The command of each contender, by name; the clip and an output are added to it."""
     mine = [sys.executable, str(HERE / "whole_run.py")]
     loop = [sys.executable, str(HERE / "published_loop.py")]
     return {
         "emotion-cam": mine,
         "decode and encode alone": [*mine, "--plain"],
-        "fer": [str(fer or fers_python()), str(HERE / "fer_analyze.py")],
+        "fer": [str(fer or fer_python()), str(HERE / "fer_analyze.py")],
         "published loop": loop,
     }
 
 
-def fers_python() -> Path:
+def fer_python() -> Path:
+    """The Python of the environment that has fer; it is made the first time."""
     folder = HERE / ".fer"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
@@ -74,19 +81,18 @@ def fers_python() -> Path:
 
 
 def whole_runs(clip: Path, rounds: int, fer: Path | None) -> dict[str, dict[str, float]]:
-    """Milliseconds a frame, of wall clock and of processor, for each contender: the best of the rounds."""
+    """Milliseconds of wall clock and of processor time per frame, for each contender: the best of the rounds."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
         for name, command in contenders(fer).items():
             with tempfile.TemporaryDirectory() as folder:
                 place = folder if name == "fer" else str(Path(folder) / "out.mp4")
                 whole = [*command[:2], str(clip.absolute()), place, *command[2:]]
-                told = json.loads(
-                    subprocess.check_output(whole, cwd=folder, stderr=subprocess.DEVNULL).splitlines()[-1]
-                )
-            a_frame = {f"{clock}_ms": 1000 * told[clock] / told["frames"] for clock in ("wall", "cpu")}
-            if name not in best or a_frame["wall_ms"] < best[name]["wall_ms"]:
-                best[name] = a_frame
+                output = subprocess.check_output(whole, cwd=folder, stderr=subprocess.DEVNULL)
+            measured = json.loads(output.splitlines()[-1])
+            per_frame = {f"{clock}_ms": 1000 * measured[clock] / measured["frames"] for clock in ("wall", "cpu")}
+            if name not in best or per_frame["wall_ms"] < best[name]["wall_ms"]:
+                best[name] = per_frame
     return best
 
 
@@ -94,14 +100,13 @@ def whole_runs(clip: Path, rounds: int, fer: Path | None) -> dict[str, dict[str,
 
 
 def stages(clip: Path) -> dict[str, float]:
-    """Milliseconds of processor time a frame for each stage on its own, one after the other."""
-    recognizer, annotate = Recognizer(), Annotator()
-    track, follow = Tracker(HaarDetector()), recognizer.follow()
+    """Milliseconds of processor time per frame for each stage alone, one after the other."""
+    tracker, follower = Tracker(HaarDetector()), Recognizer().follow()
     with open_source(video=clip) as source:
         frames, decode = clocked(lambda: list(source))
-    _, detect = clocked(lambda: [track(frame.image, frame.time) for frame in frames])
-    faces, recognize = clocked(lambda: [follow(frame) for frame in frames])
-    results = [Result(frame, found, annotate) for frame, found in zip(frames, faces, strict=True)]
+    _, detect = clocked(lambda: [tracker(frame.image, frame.time) for frame in frames])
+    faces, recognize = clocked(lambda: [follower(frame.image, frame.time) for frame in frames])
+    results = [Result(frame, found) for frame, found in zip(frames, faces, strict=True)]
     _, draw = clocked(lambda: drawn(results))
     with tempfile.TemporaryDirectory() as folder, open_source(video=clip) as source:
         _, encode = clocked(lambda: encoded(results, Path(folder) / "out.mp4", source))
@@ -109,17 +114,18 @@ def stages(clip: Path) -> dict[str, float]:
     return {name: 1000 * seconds / len(frames) for name, seconds in times.items()}
 
 
-def clocked(work: Callable[[], Any]) -> tuple[Any, float]:
+def clocked(work: Callable[[], T]) -> tuple[T, float]:
+    """What a function returns, and the processor time it took, in seconds."""
     start = time.process_time()
     return work(), time.process_time() - start
 
 
 def drawn(results: Iterable[Result]) -> None:
     for result in results:
-        result.annotate(result.frame.image, result.faces)
+        annotate(result.frame.image, result.faces)
 
 
-def encoded(results: Iterable[Result], path: Path, source: Any) -> None:
+def encoded(results: Iterable[Result], path: Path, source: Source) -> None:
     with open_sink(path, source) as sink:
         for result in results:
             sink.write(result)
@@ -129,8 +135,8 @@ def encoded(results: Iterable[Result], path: Path, source: Any) -> None:
 
 
 def scene(places: Sequence[tuple[float, float]], scale: float = 1.0) -> Image:
-    """The portrait's head at places in a grey room of 640 × 480, enlarged."""
-    head = cv2.resize(portrait.portrait()[20:220, 124:324], None, fx=0.75 * scale, fy=0.75 * scale)
+    """The portrait's head at several places on a gray picture of 640×480, everything enlarged by ``scale``."""
+    head = head_of_portrait(0.75 * scale)
     side = head.shape[0]
     image = np.full((round(480 * scale), round(640 * scale), 3), 110, np.uint8)
     for x, y in places:
@@ -139,8 +145,13 @@ def scene(places: Sequence[tuple[float, float]], scale: float = 1.0) -> Image:
     return image
 
 
+def head_of_portrait(scale: float) -> Image:
+    """The head from the portrait, 200×200 pixels times ``scale``."""
+    return np.asarray(cv2.resize(portrait.portrait()[20:220, 124:324], None, fx=scale, fy=scale), np.uint8)
+
+
 def moving(faces: int, scale: float = 1.0, count: int = 90) -> Iterator[Frame]:
-    """Up to six heads that sway."""
+    """Frames with up to six heads that sway."""
     for index in range(count):
         sway = 12 * np.sin(index / 6)
         places = [(100 + 215 * (n % 3) + sway, 120 + 225 * (n // 3) + sway / 2) for n in range(faces)]
@@ -148,15 +159,14 @@ def moving(faces: int, scale: float = 1.0, count: int = 90) -> Iterator[Frame]:
 
 
 def recognition(frames: list[Frame]) -> dict[str, float]:
-    """Milliseconds of processor time a frame: all of recognition and drawing, and of that the networks."""
-    recognizer, annotate = Recognizer(), Annotator()
-    track, follow = Tracker(HaarDetector()), recognizer.follow()
-    first, *rest = frames  # the first is searched in full, which says nothing of the ones to come
-    track(first.image, first.time)
-    follow(first)
-    _, detect = clocked(lambda: [track(frame.image, frame.time) for frame in rest])
-    faces, recognize = clocked(lambda: [follow(frame) for frame in rest])
-    results = [Result(frame, found, annotate) for frame, found in zip(rest, faces, strict=True)]
+    """Milliseconds of processor time per frame: recognition and drawing together, and the networks alone."""
+    tracker, follower = Tracker(HaarDetector()), Recognizer().follow()
+    first, *rest = frames  # the first is searched in full, so its time says nothing about the others
+    tracker(first.image, first.time)
+    follower(first.image, first.time)
+    _, detect = clocked(lambda: [tracker(frame.image, frame.time) for frame in rest])
+    faces, recognize = clocked(lambda: [follower(frame.image, frame.time) for frame in rest])
+    results = [Result(frame, found) for frame, found in zip(rest, faces, strict=True)]
     _, draw = clocked(lambda: drawn(results))
     milliseconds = {"recognise and draw": recognize + draw, "networks": recognize - detect}
     return {
@@ -166,20 +176,20 @@ def recognition(frames: list[Frame]) -> dict[str, float]:
 
 
 def new_face_after(trials: int = 60) -> list[float]:
-    """After how many seconds of video a face is told of that comes into view, of several sizes at several places."""
+    """How many seconds of video pass until a new face is found, for faces of several sizes at several places."""
     rng = np.random.default_rng(0)
     waits = []
     for _ in range(trials):
         scale, enters = rng.uniform(0.4, 1.6), int(rng.integers(5, 20))
-        head = cv2.resize(portrait.portrait()[20:220, 124:324], None, fx=scale, fy=scale)
+        head = head_of_portrait(scale)
         side = head.shape[0]
         left, top = int(rng.integers(0, 640 - side)), int(rng.integers(0, 480 - side))
-        track = Tracker(HaarDetector())
+        tracker = Tracker(HaarDetector())
         for index in range(enters + 30):
             image = rng.normal(110, 4, (480, 640, 3)).astype(np.uint8)
             if index >= enters:
                 image[top : top + side, left : left + side] = head
-            if track(image, index / FPS):
+            if tracker(image, index / FPS):
                 break
         waits.append((index - enters) / FPS)
     return waits
@@ -189,7 +199,7 @@ def new_face_after(trials: int = 60) -> list[float]:
 
 
 def faces_found(clips: list[str]) -> dict[str, dict[str, int]]:
-    """Faces found, faces there, and boxes that are no face, by a full scan of every frame and by the tracker."""
+    """Faces found, faces shown, and false positives, for a full scan of every frame and for the tracker."""
     tallies = {"full scan": haar.Tally(), "followed": haar.Tally()}
     for clip in clips:
         path, people = haar.split(clip)
@@ -197,7 +207,10 @@ def faces_found(clips: list[str]) -> dict[str, dict[str, int]]:
             frames = list(source)
         images = [frame.image for frame in frames]
         where = haar.where_faces_are(images, people)
-        ways = {"full scan": HaarDetector(), "followed": haar.Followed(frame.time for frame in frames)}
+        ways: dict[str, Detector] = {
+            "full scan": HaarDetector(),
+            "followed": haar.Followed(frame.time for frame in frames),
+        }
         for name, detect in ways.items():
             tally = haar.measure(detect, images, where)
             tallies[name] += tally
@@ -205,6 +218,7 @@ def faces_found(clips: list[str]) -> dict[str, dict[str, int]]:
 
 
 def machine() -> dict[str, Any]:
+    """The date, and what the figures depend on."""
     names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {
         "date": date.today().isoformat(),
@@ -290,16 +304,16 @@ def table(first: str, columns: list[str], rows: dict[str, list[float]]) -> Itera
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", nargs="*", metavar="CLIP[=FACES]", help="videos, and how many faces they show")
+    parser.add_argument("clips", nargs="*", metavar="CLIP[=FACES]", help="videos, and the number of faces in each")
     parser.add_argument("--rounds", type=int, default=3, help="of the whole runs")
-    parser.add_argument("--live", type=float, default=30, metavar="SECONDS", help="0 leaves the live part out")
-    parser.add_argument("--fer", type=Path, metavar="PYTHON", help="an environment that has fer already")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--live", type=float, default=30, metavar="SECONDS", help="length of the live part; 0 for none")
+    parser.add_argument("--fer", type=Path, metavar="PYTHON", help="the Python of an environment that has fer")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as well")
     arguments = parser.parse_args()
-    cv2.setNumThreads(1)  # as the program does
+    cv2.setNumThreads(1)  # as in the program
     with tempfile.TemporaryDirectory() as folder:
         clips = arguments.clips or [portrait_clip(Path(folder) / "portrait.mp4")]
-        # A longer one for the whole runs, of which beginning and end are only a small part then.
+        # A longer one for the whole runs, so that their beginning and end are only a small part.
         timed = haar.split(clips[0])[0] if arguments.clips else portrait_clip(Path(folder) / "longer.mp4", times=3)
         report = measure(clips, Path(timed), arguments.rounds, arguments.fer, arguments.live)
     print("\n".join(tables(report)))
@@ -308,6 +322,7 @@ def main() -> None:
 
 
 def portrait_clip(path: Path, times: int = 1) -> str:
+    """Write the portrait's clip, and return its path."""
     subprocess.run([sys.executable, HERE.parent / "tools" / "portrait.py", path, str(times)], check=True)
     return str(path)
 

@@ -1,9 +1,9 @@
-"""A whole run of emotion-cam over a clip, as ``emotion-cam --video CLIP --out OUT.mp4`` does it; run by speed.py.
+"""A whole run of emotion-cam on a clip, as ``emotion-cam --video CLIP --out OUT.mp4`` does it. speed.py starts this.
 
     python whole_run.py CLIP OUT.mp4 [--plain]
 
-With --plain the clip is only decoded and encoded again, without looking at it. Prints as JSON the frames, and the
-seconds of wall clock and processor that they took, without imports and loading.
+With --plain the clip is only decoded and encoded again. Prints as JSON the number of frames and their seconds of wall
+clock and processor time, without imports and loading.
 """
 
 import json
@@ -13,10 +13,21 @@ from collections import Counter
 
 import cv2
 
-from emotion_cam import Annotator, Recognizer, open_sink, open_source, run
+from emotion_cam import Recognizer, open_sink, open_source, run
+from emotion_cam.result import Result
+from emotion_cam.types import Image
 
-cv2.setNumThreads(1)  # as the program does
-recognizer, annotate = Recognizer(), Annotator()
+
+class PlainResult(Result):
+    """A result that draws nothing."""
+
+    @property
+    def annotated(self) -> Image:
+        return self.frame.image
+
+
+cv2.setNumThreads(1)  # as in the program
+recognizer = Recognizer()
 counter: Counter[str] = Counter()
 
 
@@ -27,7 +38,10 @@ def count(_: object) -> None:
 wall, cpu = time.perf_counter(), time.process_time()
 with open_source(video=sys.argv[1]) as source, open_sink(sys.argv[2], source) as sink:
     if "--plain" in sys.argv:
-        run(source, lambda frame: (), lambda image, faces: image, [sink], count)
+        for frame in source:
+            sink.write(PlainResult(frame, ()))
+            count(frame)
     else:
-        run(source, recognizer.follow(), annotate, [sink], count)
+        follower = recognizer.follow()
+        run(source, lambda frame: follower(frame.image, frame.time), [sink], on_result=count)
 print(json.dumps({**counter, "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}))
