@@ -102,4 +102,3 @@ class Result:
             tracker_id=None if None in tracks else np.array(tracks),
             data=data,
         )
-
