@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from emotion_cam.errors import ModelError, TrainingError
 from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.folder import finish
-from emotion_cam.training.networks import NETWORKS
+from emotion_cam.training.networks import NETWORK_OPTIONS
 
 EQUAL = ("task", "labels", "size", "margin", "network", "parameters")
 """The fields of the card that must be equal for the weights to have the same meaning."""
@@ -88,7 +87,6 @@ def _copy_histories(folders: Sequence[Path], new: Path) -> None:
 
 def _card(cards: Sequence[ModelCard], command: str) -> ModelCard:
     first = cards[0]
-    options = signature(NETWORKS[first.network]).parameters if first.network in NETWORKS else {}
     return ModelCard(
         task=first.task,
         labels=first.labels,
@@ -100,7 +98,7 @@ def _card(cards: Sequence[ModelCard], command: str) -> ModelCard:
         data=tuple({entry.name: entry for card in reversed(cards) for entry in card.data}.values()),
         training=TrainingRecord(
             command=command,
-            settings={name: value for name, value in first.training.settings.items() if name in options},
+            settings={name: value for name, value in first.training.settings.items() if name in NETWORK_OPTIONS},
             keras=keras.__version__,
             backend=keras.backend.backend(),
         ),

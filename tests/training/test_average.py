@@ -1,21 +1,24 @@
-"""The mean of models' weights, and the folder that comes of it."""
+"""The mean of the weights of models, and the folder that it is written to."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
-from emotion_cam.recognition.classifier import Classifier, ModelCard, shipped_models
+pytest.importorskip("keras")
+
+from emotion_cam.card import read_card, shipped_models
 from emotion_cam.errors import ModelError, TrainingError
+from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.training.average import average
+from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet, load
-from emotion_cam.training.train import Recipe, train
+from emotion_cam.training.recipe import Recipe
+from emotion_cam.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +27,11 @@ def validation(fer2013: Path) -> list[FaceSet]:
 
 
 @pytest.fixture(scope="module")
-def pair(fer2013: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A small run, and another that went on from it."""
+def pair(model: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small run, and another one that started from its weights."""
     place = tmp_path_factory.mktemp("pair")
-    recipe = Recipe(task="emotion", data=(("fer2013", str(fer2013)),), epochs=1, batch_size=16, augmentation="none")
-    one = train(recipe, place / "one", command="emotion-cam train one")
-    return one, train(replace(recipe, init=str(one), seed=1), place / "two")
+    further = replace(recipe, epochs=1, init=str(model), seed=1)
+    return model, train(further, place / "two")
 
 
 def test_the_weights_are_the_mean(pair: tuple[Path, Path], validation: list[FaceSet], tmp_path: Path) -> None:
@@ -42,40 +44,46 @@ def test_the_weights_are_the_mean(pair: tuple[Path, Path], validation: list[Face
         assert c == pytest.approx((a + b) / 2, abs=1e-6)
     faces = validation[0].extracted((48, 48), 0.0)
     assert Classifier(out)(faces) == pytest.approx(Classifier(out, runtime="keras")(faces), abs=1e-4)
+    assert (out / "notes.md").read_text() == "Both were tried.\n"
+    assert "(notes.md)" in (out / "README.md").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["mean"]
 
 
-def test_the_card_tells_of_every_part(
-    pair: tuple[Path, Path], validation: list[FaceSet], fer2013: Path, tmp_path: Path
+def test_the_card_records_every_part(
+    pair: tuple[Path, Path], recipe: Recipe, validation: list[FaceSet], tmp_path: Path
 ) -> None:
     out = average(pair, tmp_path / "mean", validation, command="emotion-cam average one two")
-    written = json.loads((out / "model.json").read_text())
-    assert [part["training"]["seed"] for part in written["parts"]] == [0, 1]
-    assert written["training"]["command"] == "emotion-cam average one two"
-    assert [entry["data"] for entry in written["measured"]] == ["fer2013 validation"]
-    readme = (out / "README.md").read_text()
-    assert "## Part 2 of 2\n\nThe weights are the mean of several models'" in readme
-    # The second went on from the first, which is not told of twice.
-    _, second = readme.split("## Part 2 of 2")
+    card = read_card(out)
+    assert [part.training.settings["seed"] for part in card.parts] == [3, 1]
+    assert card.parts == tuple(read_card(folder).origin for folder in pair)
+    assert card.training.command == "emotion-cam average one two"
+    assert (card.training.settings["width"], card.training.epochs_run) == (1.0, None)
+    assert [entry.name for entry in card.data] == ["fer2013"]
+    assert [measured.data for measured in card.measured] == ["fer2013 validation"]
+    training = (out / "training.md").read_text()
+    assert "## Part 2 of 2\n\nThe weights are the mean of the weights of several models." in training
+    # The second run started from the first one, which is described once.
+    _, second = training.split("## Part 2 of 2")
     assert "### Before that\n" in second
-    assert "It was told of above, with its command:\n\n```\nemotion-cam train one\n```" in second
-    assert "curves.png" not in readme
+    assert f"This run is described above. Its command:\n\n```\n{card.parts[0].training.command}\n```" in second
+    assert "curves.png" not in training
     assert sorted(file.name for file in out.glob("*.csv")) == [
         "part-1-history.csv",
         "part-2-history-before-1.csv",
         "part-2-history.csv",
     ]
-    # A run that goes on from it keeps all of this.
-    recipe = Recipe(task="emotion", data=(("fer2013", str(fer2013)),), epochs=1, init=str(out))
-    further = train(recipe, tmp_path / "further")
+    # A run that starts from it keeps all of this.
+    further = train(replace(recipe, epochs=1, init=str(out)), tmp_path / "further")
     assert {file.name for file in out.glob("*.csv")} | {"history.csv"} == {file.name for file in further.glob("*.csv")}
-    assert len(ModelCard.load(further).written["before"]["parts"]) == 2
+    before = read_card(further).before
+    assert before is not None
+    assert len(before.parts) == 2
 
 
-def test_only_like_models_have_a_mean(pair: tuple[Path, Path], tmp_path: Path) -> None:
+def test_only_models_that_match_have_a_mean(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="two models or more"):
         average(pair[:1], tmp_path / "mean", [])
-    with pytest.raises(TrainingError, match=r"has another task than .*one; average like models"):
+    with pytest.raises(TrainingError, match=r"gender and .*emotion differ in task; average models that match\."):
         average([pair[0], shipped_models()["gender"]], tmp_path / "mean", [])
     other = Path(shutil.copytree(pair[1], tmp_path / "other"))
     (other / "model.keras").unlink()
@@ -84,7 +92,7 @@ def test_only_like_models_have_a_mean(pair: tuple[Path, Path], tmp_path: Path) -
     assert not list(tmp_path.glob("mean*"))
 
 
-def test_a_measurement_that_fails_leaves_what_was_there(
+def test_a_failed_check_leaves_the_old_model_in_place(
     pair: tuple[Path, Path], validation: list[FaceSet], tmp_path: Path
 ) -> None:
     out = Path(shutil.copytree(pair[0], tmp_path / "mean"))
