@@ -3,9 +3,9 @@
     python tools/build_site.py          build it in site/; every warning is an error
     python tools/build_site.py --serve  show it in the browser, and follow the changes in docs/
 
-The pages are those of docs/, the model cards, CONTRIBUTING.md, CHANGELOG.md and SECURITY.md. They are copied to build/docs/
-first, where links between them fit, so that the same files can be read in the repository too. Zensical does the rest; its
-settings are in zensical.toml.
+The pages are those of docs/, the model cards, CONTRIBUTING.md, CHANGELOG.md and SECURITY.md. They are first copied to
+build/docs/, with links that fit there, so that the same files can be read in the repository too. Zensical does the
+rest; its settings are in zensical.toml.
 """
 
 from __future__ import annotations

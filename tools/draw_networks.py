@@ -3,8 +3,8 @@
     python tools/draw_networks.py          docs/mini_xception.svg and docs/xception.svg
     python tools/draw_networks.py out png  the same as PNG in the folder out
 
-A box is a block of layers, whose names begin alike; a line past it is its shortcut. What stands under a box is the
-height, width and channels of what comes out. Needs the extra “train”.
+A box is a block of layers whose names begin alike; a line around it is its shortcut. Below each box are the height,
+width and channels of its output. Needs the extra “train”.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
 
-import emotion_cam.training  # noqa: F401  sets what TensorFlow reads when it starts
+import emotion_cam.training  # noqa: F401 - sets the environment that TensorFlow reads when it starts
 from emotion_cam.training.networks import mini_xception, xception
 
 WIDTH, LINE, GAP = 3.4, 0.26, 0.62
-"""Of a box, of a line of its text, and between two boxes, in inches."""
+"""The width of a box, the height of a line of text, and the gap between two boxes, in inches."""
 
 LINES = "#555555"
-COLOURS = {"entry": "#dcebf7", "middle": "#fdebd0", "exit": "#e3f2de"}
+COLORS = {"entry": "#dcebf7", "middle": "#fdebd0", "exit": "#e3f2de"}
 
 Blocks = list[tuple[str, list[Any]]]
 
 
 def blocks(model: Any) -> Blocks:
     """The layers of each block, under its name."""
-    # Layers of one block do not all stand together, where a shortcut is as deep as the block before.
+    # The layers of a block are not always next to each other: its shortcut can come before the end of the block before.
     names = list(dict.fromkeys(layer.name.partition("_")[0] for layer in model.layers))
     found = {name: [layer for layer in model.layers if layer.name.partition("_")[0] == name] for name in names}
-    joined = [layer for name in ("class", "logits", "scores") for layer in found.pop(name)]
+    top = [layer for name in ("class", "logits", "scores") for layer in found.pop(name)]
     start = [layer for name in ("face", "scale") for layer in found.pop(name)]
-    return [("input", start), *found.items(), ("top", joined)]
+    return [("input", start), *found.items(), ("top", top)]
 
 
 def lines(layers: list[Any]) -> list[str]:
-    """What a block does, a line for each step; batch normalisation, after every convolution, is left out."""
-    told = []
+    """The steps of a block, a line for each; batch normalization, after every convolution, is left out."""
+    steps = []
     for layer in layers:
         kind = type(layer).__name__
         if "shortcut" in layer.name or kind in ("Add", "BatchNormalization"):
@@ -52,48 +52,48 @@ def lines(layers: list[Any]) -> list[str]:
             size = f"{layer.kernel_size[0]}×{layer.kernel_size[1]}"
             stride = ", stride 2" if layer.strides[0] == 2 else ""
             name = "Convolution" if kind == "Conv2D" else "Separable"
-            told.append(f"{name} {size}, {layer.filters}{stride}")
+            steps.append(f"{name} {size}, {layer.filters}{stride}")
         elif kind == "MaxPooling2D":
-            told.append("Max pooling 3×3, stride 2")
+            steps.append("Max pooling 3×3, stride 2")
         else:
-            told.append(
+            steps.append(
                 {
-                    "InputLayer": "Face, grey or colour, 0 to 255",
+                    "InputLayer": "Face, gray or color, 0 to 255",
                     "Rescaling": "Scaling to −1 … 1",
                     "ReLU": "ReLU",
                     "GlobalAveragePooling2D": "Global average pooling",
                     "Softmax": "Softmax",
                 }[kind]
             )
-    return told
+    return steps
 
 
 def repeated(column: Blocks) -> list[tuple[str, list[Any], int]]:
-    """The blocks, each with how many times it follows upon itself."""
+    """The blocks, each with the number of times it is repeated."""
     runs = [list(run) for _, run in groupby(column, key=lambda block: lines(block[1]))]
     return [(run[0][0] if len(run) == 1 else f"{run[0][0]}\nto {run[-1][0]}", run[-1][1], len(run)) for run in runs]
 
 
 def shortcut(layers: list[Any]) -> str | None:
-    """What the shortcut past a block does, or None where there is none."""
+    """The step of the shortcut around a block, or None without a shortcut."""
     if not any(type(layer).__name__ == "Add" for layer in layers):
         return None
     convolution = next((layer for layer in layers if layer.name.endswith("_shortcut")), None)
-    return "as it is" if convolution is None else f"1×1, {convolution.filters},\nstride 2"
+    return "unchanged" if convolution is None else f"1×1, {convolution.filters},\nstride 2"
 
 
-def draw_column(axes: Axes, x: float, column: Blocks, title: str, colour: str) -> float:
-    """Draw blocks one under another from the top, and return how far down they reach."""
+def draw_column(axes: Axes, x: float, column: Blocks, title: str, color: str) -> float:
+    """Draw blocks one below the other from the top, and return where they end."""
     axes.text(x, 0, title, ha="center", va="bottom", weight="bold", size=12)
-    y = -0.2  # where a block's input comes from
+    y = -0.2  # where the input of the next block starts
     for name, layers, times in repeated(column):
-        text, past = lines(layers), shortcut(layers)
+        text, around = lines(layers), shortcut(layers)
         top = y if layers[0].name == "face" else y - GAP
         bottom = top - LINE * len(text) - 0.16
         if top < y:
             _arrow(axes, x, y, top)
         box = FancyBboxPatch((x - WIDTH / 2, bottom), WIDTH, top - bottom, boxstyle="round,pad=0,rounding_size=0.08")
-        box.set(facecolor=colour, edgecolor=LINES)
+        box.set(facecolor=color, edgecolor=LINES)
         axes.add_patch(box)
         for i, line in enumerate(text):
             axes.text(x, top - 0.08 - LINE * (i + 0.5), line, ha="center", va="center", size=9.5)
@@ -101,14 +101,14 @@ def draw_column(axes: Axes, x: float, column: Blocks, title: str, colour: str) -
         if times > 1:
             axes.text(x + WIDTH / 2 - 0.1, top - 0.1, f"× {times}", ha="right", va="top", size=12, weight="bold")
         y = bottom
-        if past is not None:
+        if around is not None:
             fork, right = top + GAP * 0.4, x + WIDTH / 2 + 0.25
             y = bottom - 0.45
             axes.plot([x, x], [bottom, y], color=LINES, lw=1)
             axes.plot([x, right, right, x], [fork, fork, y, y], color=LINES, lw=1)
             axes.add_patch(Circle((x, y), 0.13, facecolor="white", edgecolor=LINES, zorder=3))
             axes.text(x, y - 0.01, "+", ha="center", va="center_baseline", size=11, zorder=4)
-            axes.text(right + 0.1, (top + bottom) / 2, past, ha="left", va="center", size=8.5)
+            axes.text(right + 0.1, (top + bottom) / 2, around, ha="left", va="center", size=8.5)
             y -= 0.13
         shape = "×".join(str(side) for side in layers[-1].output.shape[1:])
         axes.text(x + 0.12, y - GAP * 0.3, shape, ha="left", va="center", size=8.5)
@@ -123,11 +123,11 @@ def _arrow(axes: Axes, x: float, start: float, end: float) -> None:
 
 
 def draw(columns: list[tuple[str, str, Blocks]], path: Path) -> None:
-    """Draw columns of blocks, each with a title and a colour, side by side."""
+    """Draw columns of blocks side by side; a column is a title, a color and its blocks."""
     pitch = WIDTH + 2.6
     figure = Figure()
     axes = figure.add_axes((0, 0, 1, 1))
-    depths = [draw_column(axes, pitch * i, column, title, colour) for i, (title, colour, column) in enumerate(columns)]
+    depths = [draw_column(axes, pitch * i, column, title, color) for i, (title, color, column) in enumerate(columns)]
     left, right, top, bottom = -WIDTH / 2 - 1.3, pitch * (len(columns) - 1) + WIDTH / 2 + 1.4, 0.4, min(depths) - 0.1
     axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.axis("off")
@@ -141,17 +141,17 @@ def main() -> None:
         folder, suffix = Path(sys.argv[1]), sys.argv[2]
     elif len(sys.argv) != 1:
         sys.exit(__doc__)
-    mpl.rcParams["svg.hashsalt"] = "emotion-cam"  # the same drawing is the same file
+    mpl.rcParams["svg.hashsalt"] = "emotion-cam"  # the same drawing gives the same file
     folder.mkdir(parents=True, exist_ok=True)
     small = blocks(mini_xception((48, 48, 1), 7))
-    draw([("", COLOURS["entry"], small[:5]), ("", COLOURS["entry"], small[5:])], folder / f"mini_xception.{suffix}")
+    draw([("", COLORS["entry"], small[:5]), ("", COLORS["entry"], small[5:])], folder / f"mini_xception.{suffix}")
     large = blocks(xception())
     flows = [
         ("Entry flow", "entry", large[:6]),
         ("Middle flow", "middle", large[6:14]),
         ("Exit flow", "exit", large[14:]),
     ]
-    draw([(title, COLOURS[flow], column) for title, flow, column in flows], folder / f"xception.{suffix}")
+    draw([(title, COLORS[flow], column) for title, flow, column in flows], folder / f"xception.{suffix}")
 
 
 if __name__ == "__main__":

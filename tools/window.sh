@@ -1,7 +1,8 @@
 #!/bin/sh
-# Take a picture of the window with its keys on a display of its own: needs xvfb-run, openbox, xdotool and ImageMagick.
+# Take a picture of the window with the list of its keys, on a virtual display. Needs xvfb-run, openbox, xdotool and
+# ImageMagick.
 #
-#   tools/window.sh EMOTION_CAM PICTURE OUT    the program, what it shows, and the file for the picture of its window
+#   tools/window.sh EMOTION_CAM PICTURE OUT    the program, the picture it shows, and the file to write
 set -eu
 if [ -z "${IN_XVFB:-}" ]; then
     IN_XVFB=yes exec xvfb-run --auto-servernum --server-args "-screen 0 1280x960x24" "$0" "$@"
