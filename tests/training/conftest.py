@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from emotion_cam.errors import MissingExtraError
+from emotion_cam.training.environment import prepare
 from emotion_cam.training.recipe import Recipe
 from emotion_cam.types import Image
 
@@ -17,11 +18,11 @@ HERE = Path(__file__).parent
 WITHOUT_KERAS = ("test_recipe.py", "test_stages.py")
 FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 
-collect_ignore = (
-    []
-    if importlib.util.find_spec("keras")
-    else [file.name for file in HERE.glob("test_*") if file.name not in WITHOUT_KERAS]
-)
+try:
+    prepare()  # before any test imports Keras
+    collect_ignore = []
+except MissingExtraError:
+    collect_ignore = [file.name for file in HERE.glob("test_*.py") if file.name not in WITHOUT_KERAS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

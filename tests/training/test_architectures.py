@@ -1,4 +1,4 @@
-"""docs/architectures.md: its drawings and figures are those of the networks and of the cards."""
+"""docs/architectures.md: its drawings and figures agree with the networks and the cards."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from msgspec.structs import replace
 
-pytest.importorskip("keras")
-
+from emotion_cam.card import ModelCard, Origin, TrainingRecord, read_card
 from emotion_cam.training.networks import mini_xception, xception
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,8 +38,8 @@ def test_multiply_adds_are_those_of_the_arithmetic() -> None:
 
 def test_the_sizes_are_those_of_the_networks() -> None:
     script = runpy.run_path(str(ROOT / "benchmarks" / "networks.py"))
-    told = [row[:5] for row in section("sizes")]
-    for row, (network, shape, classes, options) in zip(told, script["ROWS"], strict=True):
+    rows = [row[:5] for row in section("sizes")]
+    for row, (network, shape, classes, options) in zip(rows, script["ROWS"], strict=True):
         model = {"mini_xception": mini_xception, "xception": xception}[network](shape, classes, **options)
         assert row == [
             script["_named"](network, options),
@@ -64,24 +63,26 @@ def test_the_accuracies_are_those_of_the_cards() -> None:
     assert "`mini_xception` | 48×48 | 58,423 |" in printed
 
 
-def test_variants_are_told_by_what_they_lack(tmp_path: Path) -> None:
+def test_variants_are_named_by_their_differences(tmp_path: Path) -> None:
     script = runpy.run_path(str(ROOT / "tools" / "models_table.py"))
-    card = script["ModelCard"].load(ROOT / "models" / "emotion-fer2013")
-    card.written["training"].update(residual=False, middle_activation=True, width=0.5)
+    card: ModelCard = read_card(ROOT / "models" / "emotion-fer2013")
+    settings = card.training.settings | {"residual": False, "middle_activation": True, "width": 0.5}
+    card = replace(card, training=replace(card.training, settings=settings))
     assert "| `mini_xception`, no shortcuts, ReLU in the middle, width 0.5 |" in script["table"]([card])
 
 
 def test_every_run_that_weights_went_through_counts_once() -> None:
     runs = runpy.run_path(str(ROOT / "tools" / "models_table.py"))["runs"]
-    first = {"training": {"command": "first", "epochs_run": 60}}
-    second = {"training": {"command": "second", "epochs_run": 36}, "before": first}
-    third = {"training": {"command": "third", "epochs_run": 28}, "before": second}
-    mean = {"training": {"command": "mean"}, "parts": [second, third]}
+    first = Origin(training=TrainingRecord(command="first", epochs_run=60))
+    second = Origin(training=TrainingRecord(command="second", epochs_run=36), before=first)
+    third = Origin(training=TrainingRecord(command="third", epochs_run=28), before=second)
+    mean = Origin(training=TrainingRecord(command="mean"), parts=(second, third))
     assert runs(mean) == {"first": 60, "second": 36, "third": 28}
-    assert sum(runs({"training": {"command": "last", "epochs_run": 1}, "before": mean}).values()) == 125
+    last = Origin(training=TrainingRecord(command="last", epochs_run=1), before=mean)
+    assert sum(runs(last).values()) == 125
 
 
-def test_the_drawings_are_of_the_networks_as_they_are(tmp_path: Path) -> None:
+def test_the_drawings_are_of_the_present_networks(tmp_path: Path) -> None:
     script = runpy.run_path(str(ROOT / "tools" / "draw_networks.py"))
     small, large = script["blocks"](mini_xception((48, 48, 1), 7)), script["blocks"](xception())
     assert script["lines"](dict(small)["block4"]) == [

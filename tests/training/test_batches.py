@@ -1,50 +1,59 @@
+"""Augmented pictures, and the batches made of them."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from emotion_cam.preprocess import extract_face
-from emotion_cam.training.batches import AUGMENTATIONS, Augmentation, Batches, augmented_face
+from emotion_cam.training.augmentation import AUGMENTATIONS, Augmentation, augmented_face
+from emotion_cam.training.batches import Batches
 from emotion_cam.training.datasets import load
 from emotion_cam.types import Box, Image
 
 SIZE = (48, 48)
 
 
-def augmented(portrait: Image, face: Box, seed: int = 0, **how: float) -> np.ndarray:
-    grey = np.asarray(portrait[..., 1])
-    return augmented_face(grey, face, SIZE, 0.0, Augmentation(**how), np.random.default_rng(seed))
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def augmented(portrait: Image, face: Box, seed: int = 0, **options: float) -> Array:
+    gray = np.asarray(portrait[..., 1])
+    return augmented_face(gray, face, SIZE, 0.0, Augmentation(**options), np.random.default_rng(seed))
 
 
 def test_without_variation_training_sees_what_the_camera_sees(portrait: Image, face: Box) -> None:
-    seen = augmented(portrait, face)
-    assert seen.dtype == np.float32
-    assert np.array_equal(seen, extract_face(np.asarray(portrait[..., 1]), face, SIZE))
+    example = augmented(portrait, face)
+    assert example.dtype == np.float32
+    assert np.array_equal(example, extract_face(np.asarray(portrait[..., 1]), face, SIZE))
 
 
 def test_flip_mirrors(portrait: Image, face: Box) -> None:
     assert np.array_equal(augmented(portrait, face, flip=1.0), augmented(portrait, face)[:, ::-1])
 
 
-@pytest.mark.parametrize("how", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
-def test_every_recipe_keeps_range_and_size_and_the_face(portrait: Image, face: Box, how: Augmentation) -> None:
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
+def test_every_augmentation_keeps_range_and_size_and_the_face(
+    portrait: Image, face: Box, augmentation: Augmentation
+) -> None:
     plain = augmented(portrait, face)
     for seed in range(20):
-        seen = augmented_face(
-            np.asarray(portrait[..., 1]), face, SIZE, 0.0, replace(how, flip=0, erasing=0), np.random.default_rng(seed)
-        )
-        assert seen.shape == SIZE
-        assert seen.dtype == np.float32
-        assert seen.min() >= 0
-        assert seen.max() <= 255
-        assert np.corrcoef(seen.ravel(), plain.ravel())[0, 1] > 0.3
+        upright = replace(augmentation, flip=0, erasing=0)
+        example = augmented_face(np.asarray(portrait[..., 1]), face, SIZE, 0.0, upright, np.random.default_rng(seed))
+        assert example.shape == SIZE
+        assert example.dtype == np.float32
+        assert example.min() >= 0
+        assert example.max() <= 255
+        assert np.corrcoef(example.ravel(), plain.ravel())[0, 1] > 0.3
 
 
 @pytest.mark.parametrize(
-    "how",
+    "options",
     [
         {"shift": 0.1},
         {"scale": 0.2},
@@ -55,32 +64,35 @@ def test_every_recipe_keeps_range_and_size_and_the_face(portrait: Image, face: B
         {"blur": 2.0},
     ],
 )
-def test_each_variation_does_something_and_is_bounded(portrait: Image, face: Box, how: dict[str, float]) -> None:
+def test_each_variation_changes_the_picture_within_bounds(
+    portrait: Image, face: Box, options: dict[str, float]
+) -> None:
     plain = augmented(portrait, face)
-    changes = [np.abs(augmented(portrait, face, seed, **how) - plain).mean() for seed in range(10)]
+    changes = [np.abs(augmented(portrait, face, seed, **options) - plain).mean() for seed in range(10)]
     assert max(changes) > 2
     assert max(changes) < 90
 
 
-def test_shear_slants_about_the_middle_of_the_box(portrait: Image, face: Box) -> None:
-    grey = np.zeros(portrait.shape[:2], np.uint8)
+def test_shear_slants_about_the_center_of_the_box(portrait: Image, face: Box) -> None:
+    gray = np.zeros(portrait.shape[:2], np.uint8)
     middle = (face.y1 + face.y2) // 2
-    grey[:, (face.x1 + face.x2) // 2 - 3 : (face.x1 + face.x2) // 2 + 3] = 255  # an upright line
-    how = Augmentation(shear=0.4)
+    gray[:, (face.x1 + face.x2) // 2 - 3 : (face.x1 + face.x2) // 2 + 3] = 255  # an upright line
+    augmentation = Augmentation(shear=0.4)
     for seed in range(5):
-        seen = augmented_face(grey, face, (face.height, face.width), 0.0, how, np.random.default_rng(seed))
-        places = (seen * np.arange(face.width)).sum(axis=1) / seen.sum(axis=1)
+        size = (face.height, face.width)
+        example = augmented_face(gray, face, size, 0.0, augmentation, np.random.default_rng(seed))
+        places = (example * np.arange(face.width)).sum(axis=1) / example.sum(axis=1)
         slope = np.polyfit(np.arange(face.height), places, 1)[0]
         assert slope == pytest.approx(np.random.default_rng(seed).uniform(-0.4, 0.4), abs=0.02)
         assert places[middle - face.y1] == pytest.approx(face.width / 2, abs=1.5)
 
 
-def test_erasing_blanks_part_of_the_face(portrait: Image, face: Box) -> None:
+def test_erasing_replaces_part_of_the_face(portrait: Image, face: Box) -> None:
     changed = np.mean(augmented(portrait, face, erasing=1.0) != augmented(portrait, face))
     assert 0.015 < changed < 0.25
 
 
-def test_an_epoch_sees_every_picture_once_and_the_next_in_another_order(fer2013: Path) -> None:
+def test_an_epoch_has_every_picture_once_and_the_next_another_order(fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "train")
     batches = Batches([faces], SIZE, batch_size=20, augmentation=Augmentation())
     assert len(batches) == 3
@@ -104,7 +116,7 @@ def test_batches_can_be_shared_out_evenly(fer2013: Path) -> None:
     assert [len(whole[number][0]) for number in range(len(whole))] == [16, 16, 16, 7]
 
 
-def test_a_run_that_goes_on_sees_what_it_would_have_seen(fer2013: Path) -> None:
+def test_a_resumed_run_gets_the_same_batches(fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "train")
     through = Batches([faces], SIZE, augmentation=AUGMENTATIONS["strong"], seed=5)
     through.on_epoch_end()
@@ -114,7 +126,7 @@ def test_a_run_that_goes_on_sees_what_it_would_have_seen(fer2013: Path) -> None:
     assert not np.array_equal(through[0][0], other[0][0])
 
 
-def test_balance_weighs_rare_classes_up_without_changing_the_whole(fer2013: Path) -> None:
+def test_balance_raises_the_weight_of_rare_classes_and_keeps_the_mean(fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "train")
     rare_first = faces.take(np.array([0] + [row for row in range(56) if row % 7 == 1] * 3))
     for balance, expected in ((0.0, 1.0), (1.0, 24.0), (0.5, 24**0.5)):
@@ -124,12 +136,12 @@ def test_balance_weighs_rare_classes_up_without_changing_the_whole(fer2013: Path
         assert weights.mean() == pytest.approx(1, rel=1e-4)
 
 
-def test_emphasis_weighs_groups_of_people(fer2013: Path) -> None:
+def test_emphasis_changes_the_weight_of_groups_of_people(fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "validation")
     races = np.array(["Black", "White"] * 7)
-    told = replace(faces, groups={"race": races})
+    with_races = replace(faces, groups={"race": races})
     emphasis = {("race", "Black"): 1.5, ("age", "20-29"): 9.0}
-    _, _, weights = Batches([faces, told], SIZE, batch_size=28, emphasis=emphasis)[0]
+    _, _, weights = Batches([faces, with_races], SIZE, batch_size=28, emphasis=emphasis)[0]
     np.testing.assert_allclose(weights, [1.0] * 14 + [1.5, 1.0] * 7)
 
 
@@ -148,7 +160,7 @@ def test_mixup_mixes_faces_and_targets_alike_and_the_same_for_the_same_seed(fer2
     faces = replace(faces, images=faces.images.astype(np.uint8))
     first, again, other = (Batches([faces], SIZE, batch_size=56, mixup=1.0, seed=seed)[0] for seed in (1, 1, 2))
     pictures, targets, _ = first
-    # The brightness tells the class, so it can be reckoned from the targets.
+    # Each class has its own brightness, so the brightness follows from the targets.
     assert pictures[:, 0, 0, 0] == pytest.approx(targets @ np.arange(7) * 30, abs=1e-3)
     assert targets.sum(axis=1) == pytest.approx(1)
     assert ((targets > 0).sum(axis=1) == 2).mean() > 0.5
@@ -166,20 +178,20 @@ def test_a_small_alpha_mixes_little(fer2013: Path) -> None:
     assert tops[0] > tops[1] + 0.1
 
 
-def test_the_teacher_sees_the_augmented_faces_and_has_its_share(fer2013: Path) -> None:
+def test_the_teacher_gets_the_augmented_faces_and_has_its_share(fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "train")
-    seen = []
+    scored: list[Array] = []
 
-    def teacher(shown: np.ndarray) -> np.ndarray:
-        seen.append(shown)
-        return np.full((len(shown), 7), 1 / 7, np.float32)
+    def teacher(given: Array) -> Array:
+        scored.append(given)
+        return np.full((len(given), 7), 1 / 7, np.float32)
 
-    how = {"augmentation": AUGMENTATIONS["strong"], "batch_size": 20, "balance": 1.0, "mixup": 0.5}
-    alone = Batches([faces], SIZE, **how)[0]  # type: ignore[arg-type]
-    taught = Batches([faces], SIZE, teacher=teacher, teacher_share=0.3, **how)[0]  # type: ignore[arg-type]
-    assert len(seen) == 1
-    assert np.array_equal(taught[0], alone[0])
-    assert np.array_equal(taught[0], seen[0])
-    assert taught[1] == pytest.approx(0.7 * alone[1] + 0.3 / 7)
-    assert taught[1].dtype == np.float32
-    assert np.array_equal(taught[2], alone[2])
+    options: dict[str, Any] = {"augmentation": AUGMENTATIONS["strong"], "batch_size": 20, "balance": 1.0, "mixup": 0.5}
+    alone = Batches([faces], SIZE, **options)[0]
+    with_teacher = Batches([faces], SIZE, teacher=teacher, teacher_share=0.3, **options)[0]
+    assert len(scored) == 1
+    assert np.array_equal(with_teacher[0], alone[0])
+    assert np.array_equal(with_teacher[0], scored[0])
+    assert with_teacher[1] == pytest.approx(0.7 * alone[1] + 0.3 / 7)
+    assert with_teacher[1].dtype == np.float32
+    assert np.array_equal(with_teacher[2], alone[2])

@@ -1,3 +1,5 @@
+"""Mini-Xception: the published network, and its variants."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("keras")
-
-from emotion_cam.training.networks import mini_xception
+from emotion_cam.card import read_card, shipped_models
+from emotion_cam.errors import TrainingError
+from emotion_cam.training.backend import keras
+from emotion_cam.training.networks import NETWORKS, mini_xception, network_options
+from emotion_cam.training.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -40,12 +44,8 @@ def test_mini_xception_has_the_published_shapes() -> None:
 
 
 def test_the_shipped_weights_fit_the_default_network_layer_by_layer() -> None:
-    import keras
-
-    from emotion_cam.recognition.classifier import ModelCard, shipped_models
-
     for folder in shipped_models().values():
-        card = ModelCard.load(folder)
+        card = read_card(folder)
         shipped = keras.models.load_model(Path(folder) / "model.keras", compile=False)
         network = mini_xception((*card.size, 1), len(card.labels))
         names = [[layer.name for layer in model.layers if layer.weights] for model in (network, shipped)]
@@ -55,8 +55,8 @@ def test_the_shipped_weights_fit_the_default_network_layer_by_layer() -> None:
         assert np.array_equal(np.asarray(network(face)), np.asarray(shipped(face)))
 
 
-def kinds(model: object) -> list[str]:
-    return [type(layer).__name__ for layer in model.layers]  # type: ignore[attr-defined]
+def kinds(model: keras.Model) -> list[str]:
+    return [type(layer).__name__ for layer in model.layers]
 
 
 def test_without_shortcuts_only_the_shortcuts_are_gone() -> None:
@@ -99,8 +99,6 @@ def test_scaling_is_inside_the_network() -> None:
 
 
 def test_the_class_map_averages_to_the_logits() -> None:
-    import keras
-
     model = mini_xception((48, 48, 1), 7)
     both = keras.Model(model.input, [model.get_layer("class_map").output, model.output])
     faces = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 1)).astype(np.float32)
@@ -113,3 +111,17 @@ def test_l2_is_a_penalty_on_every_convolution() -> None:
     assert not mini_xception((48, 48, 1), 7).losses
     # 2 stem, 4 shortcuts, 8 separable with two kernels each, 1 class map
     assert len(mini_xception((48, 48, 1), 7, l2=0.01).losses) == 2 + 4 + 16 + 1
+
+
+def test_a_recipe_gives_the_network_its_options_and_no_others() -> None:
+    recipe = Recipe(width=0.5, residual=False)
+    assert network_options(recipe) == {
+        "l2": 0.0,
+        "residual": False,
+        "separable": True,
+        "middle_activation": False,
+        "width": 0.5,
+    }
+    assert set(network_options(Recipe(network="xception", middle_blocks=2))) == set(NETWORKS["xception"].options)
+    with pytest.raises(TrainingError, match="mini_xception has no `middle_blocks`; leave that option out"):
+        network_options(Recipe(middle_blocks=2))

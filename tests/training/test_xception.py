@@ -1,4 +1,4 @@
-"""Xception: the published network, and what becomes of it in training, export and the camera's classifier."""
+"""Xception: the published network, and the same in training, export and the classifier of a run."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-pytest.importorskip("keras")
-
-from emotion_cam.recognition.classifier import Classifier, ModelCard
+from emotion_cam.card import read_card
 from emotion_cam.errors import ModelError, TrainingError
+from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.recognition.recognizer import Recognizer
-from emotion_cam.training import export, imagenet, train
+from emotion_cam.training import backend, export, imagenet
+from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import EMOTIONS, load
 from emotion_cam.training.evaluate import evaluate
 from emotion_cam.training.networks import mini_xception, xception
+from emotion_cam.training.recipe import Recipe
 from emotion_cam.training.teachers import Teachers
-from emotion_cam.training.train import Recipe
+from emotion_cam.training.train import new_model, train
 from emotion_cam.types import Image
 
-# After emotion_cam.training, which sets what TensorFlow reads when it starts.
-import h5py  # isort: skip
-import keras  # isort: skip
-import numpy as np  # isort: skip
-from keras.src.legacy.saving import legacy_h5_format  # isort: skip
+Array: TypeAlias = npt.NDArray[Any]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def copied(original: keras.Model) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
+def pictures() -> Array:
     return np.random.default_rng(1).uniform(0, 255, (2, 71, 71, 3)).astype(np.float32)
 
 
@@ -78,27 +78,27 @@ def test_it_has_the_published_number_of_parameters() -> None:
 
 
 def test_it_computes_what_keras_applications_computes(
-    original: keras.Model, copied: keras.Model, pictures: np.ndarray
+    original: keras.Model, copied: keras.Model, pictures: Array
 ) -> None:
     same_size = keras.applications.Xception(weights=None, input_shape=(71, 71, 3))
     same_size.set_weights(original.get_weights())
     expected = np.asarray(same_size(keras.applications.xception.preprocess_input(pictures.copy())))
-    # Or else 1e-5 would say little of a thousand scores.
+    # With smaller scores a difference of 1e-5 would prove little.
     assert expected.max() > 0.1
     assert np.abs(expected[0] - expected[1]).max() > 0.01
     assert np.asarray(copied(pictures)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_grey_network_does_to_grey_what_the_colour_network_did(
-    original: keras.Model, copied: keras.Model, pictures: np.ndarray
+def test_a_gray_network_scores_gray_pictures_as_the_color_network(
+    original: keras.Model, copied: keras.Model, pictures: Array
 ) -> None:
-    network, grey = xception((71, 71, 1)), pictures[..., :1]
+    network, gray = xception((71, 71, 1)), pictures[..., :1]
     imagenet.copy_weights(network, original)
-    assert np.asarray(network(grey)) == pytest.approx(np.asarray(copied(np.repeat(grey, 3, axis=-1))), abs=1e-5)
+    assert np.asarray(network(gray)) == pytest.approx(np.asarray(copied(np.repeat(gray, 3, axis=-1))), abs=1e-5)
 
 
 @pytest.mark.parametrize(("published", "with_top"), [(True, True), (True, False), (False, True)])
-def test_weights_come_from_a_file_of_keras_applications(
+def test_weights_are_read_from_a_file_of_keras_applications(
     original: keras.Model, copied: keras.Model, tmp_path: Path, published: bool, with_top: bool
 ) -> None:
     whole = original
@@ -107,6 +107,9 @@ def test_weights_come_from_a_file_of_keras_applications(
         whole.set_weights(original.get_weights()[:-2])
     file = tmp_path / ("imagenet.h5" if published else "imagenet.weights.h5")
     if published:  # in the format of the files that Keras publishes
+        h5py = pytest.importorskip("h5py")
+        from keras.src.legacy.saving import legacy_h5_format
+
         with h5py.File(file, "w") as opened:
             legacy_h5_format.save_weights_to_hdf5_group(opened, whole)
     else:
@@ -119,10 +122,10 @@ def test_weights_come_from_a_file_of_keras_applications(
     assert np.array_equal(network.get_layer("class_map").get_weights()[0], before[0])
 
 
-def test_weights_that_cannot_be_had_or_do_not_fit_are_told(
+def test_weights_that_cannot_be_read_or_do_not_fit_are_refused(
     original: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(TrainingError, match="the published Xception alone"):
+    with pytest.raises(TrainingError, match="the published Xception only"):
         imagenet.copy_weights(xception((71, 71, 1), 7, middle_blocks=2), original)
     (tmp_path / "letter.h5").write_text("Dear all,")
     with pytest.raises(TrainingError, match=r"letter\.h5 has no weights of keras"):
@@ -132,7 +135,7 @@ def test_weights_that_cannot_be_had_or_do_not_fit_are_told(
         raise Exception("URL fetch failure on https://…: None -- Temporary failure in name resolution")
 
     monkeypatch.setattr(keras.applications, "Xception", offline)
-    with pytest.raises(TrainingError, match=r"could not be downloaded .*name resolution.*--init FILE"):
+    with pytest.raises(TrainingError, match=r"could not be downloaded .*name resolution.*as `init`"):
         imagenet.load_imagenet(xception((71, 71, 1), 7, width=0.05))
 
 
@@ -163,12 +166,12 @@ def test_shorter_and_narrower_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [({"input_shape": (70, 90, 1)}, "71×71"), ({"middle_blocks": -1}, "middle blocks"), ({"width": 0}, "above 0")],
 )
-def test_what_cannot_be_built_is_told(changes: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        xception(**changes)  # type: ignore[arg-type]
+def test_what_cannot_be_built_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        xception(**changes)
 
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ def test_what_cannot_be_built_is_told(changes: dict[str, object], told: str) -> 
 def recipe(fer2013: Path) -> Recipe:
     return Recipe(
         task="emotion",
-        data=(("fer2013", str(fer2013)),),
+        data=(f"fer2013={fer2013}",),
         network="xception",
         size=71,
         width=0.05,
@@ -194,12 +197,12 @@ def recipe(fer2013: Path) -> Recipe:
 
 @pytest.fixture(scope="module")
 def model(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train.train(recipe, tmp_path_factory.mktemp("models") / "emotion")
+    return train(recipe, tmp_path_factory.mktemp("models") / "emotion")
 
 
 def test_the_first_layers_stay_as_they_were_and_the_others_learn(model: Path, recipe: Recipe) -> None:
     keras.utils.set_random_seed(recipe.seed)
-    before, after = train._new_model(recipe, 7), keras.models.load_model(model / "model.keras")
+    before, after = new_model(recipe, 7), keras.models.load_model(model / "model.keras")
     same = [
         all(np.array_equal(one, other) for one, other in zip(a.get_weights(), b.get_weights(), strict=True))
         for a, b in zip(before.layers, after.layers, strict=True)
@@ -207,33 +210,33 @@ def test_the_first_layers_stay_as_they_were_and_the_others_learn(model: Path, re
     ]
     assert before.layers[8].name == "block2_sepconv1"
     assert same == [True] * 5 + [False] * (len(same) - 5)
-    # Whoever starts a second run from it trains all of it.
+    # A second run that starts from it trains all layers.
     assert all(layer.trainable for layer in after.layers)
 
 
 def test_a_resumed_run_has_the_same_layers_frozen(recipe: Recipe, tmp_path: Path) -> None:
-    frozen = train._new_model(recipe, 7)
+    frozen = new_model(recipe, 7)
     frozen.save(tmp_path / "last.keras")
     resumed = keras.models.load_model(tmp_path / "last.keras")
     with_weights = [layer.trainable for layer in resumed.layers if layer.weights]
     assert with_weights == [False] * 5 + [True] * (len(with_weights) - 5)
 
 
-def test_camera_evaluation_and_teaching_take_it(model: Path, fer2013: Path) -> None:
+def test_classifier_evaluation_and_teaching_take_it(model: Path, fer2013: Path) -> None:
     faces = load("fer2013", fer2013, "test")
-    card = ModelCard.load(model)
-    assert (card.size, card.written["network"], card.written["training"]["width"]) == ((71, 71), "xception", 0.05)
+    card = read_card(model)
+    assert (card.size, card.network, card.training.settings["width"]) == ((71, 71), "xception", 0.05)
     with_litert, with_keras = (evaluate(model, faces, runtime=runtime) for runtime in ("litert", "keras"))
     assert np.abs(with_litert.scores - with_keras.scores).max() < 1e-4
     small = np.stack(faces.extracted((48, 48), 0.0))[..., None].astype(np.float32)
-    taught = Teachers([model], EMOTIONS)(small)
-    assert taught == pytest.approx(with_keras.scores, abs=0.05)
+    scores = Teachers([model], EMOTIONS)(small)
+    assert scores == pytest.approx(with_keras.scores, abs=0.05)
 
 
-def test_the_one_that_was_trained_sees_a_smile(portrait: Image) -> None:
+def test_the_trained_model_sees_a_smile(portrait: Image) -> None:
     folder = Path(__file__).parents[2] / "models" / "emotion-xception"
-    card = ModelCard.load(folder).written
-    assert (card["network"], card["parameters"]) == ("xception", 727_973)
+    card = read_card(folder)
+    assert (card.network, card.parameters) == ("xception", 727_973)
     (face,) = Recognizer([folder])(portrait)
     assert face.predictions["emotion"].label == "happy"
 
@@ -254,37 +257,36 @@ def test_the_exported_map_averages_to_the_logits(model: Path, fer2013: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
-        ({"size": 48}, "from 71×71 pixels up; give --size 71"),
-        ({"network": "mini_xception"}, "mini_xception has no middle blocks"),
-        ({"network": "mini_xception", "middle_blocks": 8, "init": "imagenet"}, "weights are for xception"),
-        ({"init": "nowhere"}, "nowhere is no model"),
-        ({"init": "imagenet", "width": 0.5}, "the published Xception alone"),
-        ({"optimizer": "sgd"}, "no optimizer “sgd”; there are adamw, rmsprop"),
+        ({"size": 48}, "needs faces of 71×71 pixels or more: `size` 71"),
+        ({"network": "mini_xception"}, "mini_xception has no `middle_blocks`"),
+        ({"network": "mini_xception", "middle_blocks": 8, "init": "imagenet"}, "weights fit xception only"),
+        ({"init": "nowhere"}, "nowhere is not a model"),
+        ({"init": "imagenet", "width": 0.5}, "the published Xception only"),
+        ({"optimizer": "sgd"}, "no optimizer “sgd”; choose `optimizer` from adamw, rmsprop"),
         ({"freeze": 1000}, "nothing to train: xception has 66"),
-        ({"width": 0.0}, "above 0"),
         ({"devices": 2}, "KERAS_BACKEND=jax"),
-        ({"mixed_precision": True}, "on a GPU alone"),
+        ({"mixed_precision": True}, "on GPUs only"),
     ],
 )
-def test_a_recipe_without_sense_is_told(
+def test_a_recipe_that_makes_no_sense_is_refused(
     recipe: Recipe,
     original: keras.Model,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    changes: dict[str, object],
-    told: str,
+    changes: dict[str, Any],
+    message: str,
 ) -> None:
     monkeypatch.setattr(keras.applications, "Xception", lambda **_: original)
-    monkeypatch.setattr(train, "_device", lambda: "tensorflow on a cpu")
-    with pytest.raises((TrainingError, ModelError), match=told):
-        train.train(replace(recipe, **changes), tmp_path / "emotion")  # type: ignore[arg-type]
+    monkeypatch.setattr(backend, "device", lambda: "tensorflow on a cpu")
+    with pytest.raises((TrainingError, ModelError), match=message):
+        train(replace(recipe, **changes), tmp_path / "emotion")
     assert not list(tmp_path.iterdir())
 
 
 def test_mixed_precision_keeps_weights_and_scores_in_float32(recipe: Recipe) -> None:
-    mixed = train._new_model(replace(recipe, mixed_precision=True), 7)
+    mixed = new_model(replace(recipe, mixed_precision=True), 7)
     assert mixed.get_layer("class_map").compute_dtype == "float16"
     assert {weight.dtype for weight in mixed.weights} == {"float32"}
     assert mixed.output.dtype == "float32"
@@ -297,13 +299,13 @@ def test_only_tensorflow_exports(model: Path, monkeypatch: pytest.MonkeyPatch) -
         export.export(model, [])
 
 
-def test_jax_trains_on_two_devices_in_mixed_precision(recipe: Recipe, tmp_path: Path) -> None:
+def test_jax_trains_on_two_devices_in_mixed_precision(recipe: Recipe, fer2013: Path, tmp_path: Path) -> None:
     """With two virtual devices of the processor; 55 pictures, so that one is left over."""
     pytest.importorskip("jax")
     out = tmp_path / "emotion"
     options = {
         "task": "emotion",
-        "data": f"fer2013={recipe.data[0][1]}",
+        "data": recipe.data[0],
         "network": "xception",
         "size": 71,
         "width": 0.05,
@@ -322,6 +324,6 @@ def test_jax_trains_on_two_devices_in_mixed_precision(recipe: Recipe, tmp_path: 
     )
     training = json.loads((out / "model.json").read_text())["training"]
     assert (training["backend"], training["devices"], training["mixed_precision"]) == ("jax", 2, True)
-    # Weights are the same to every backend: the file is exported and run by this process.
-    export.export(out, load("fer2013", Path(recipe.data[0][1]), "test").extracted((71, 71), 0.0))
+    # Weights are the same for every backend: the file is exported and run by this process.
+    export.export(out, load("fer2013", fer2013, "test").extracted((71, 71), 0.0))
     assert Classifier(out)([np.zeros((71, 71), np.uint8)]).shape == (1, 7)
