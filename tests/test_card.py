@@ -1,4 +1,4 @@
-"""The card of a model: every shipped one survives reading and writing, and a bad one is refused in one sentence."""
+"""The card of a model: every shipped one survives reading and writing, and a bad one is refused in plain words."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_settings_are_free_and_stand_beside_the_other_fields(tmp_path: Path) -> 
         ({"format": 0}, "expected “int” >= 1 at “format”"),
     ],
 )
-def test_a_bad_field_is_named_in_one_sentence(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+def test_a_bad_field_is_named(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError) as raised:
         read_card(make_model(tmp_path, **fields))
     assert str(raised.value) == f"{tmp_path / 'model.json'} is not a model card: {message}."
