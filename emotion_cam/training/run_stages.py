@@ -123,6 +123,11 @@ class _Run:
                 )
 
     def _check_folders(self, stage: Stage) -> None:
+        if stage.finishing and self._model_folder(stage).absolute() == self.result_folder(stage).absolute():
+            raise TrainingError(
+                f"{self.result_folder(stage)} is where the stage “{stage.name}” is written before it is finished; change "
+                "`out` or `stages_folder`."
+            )
         if self._is_done(self.result_folder(stage), self._recipes.record(stage, finished=True)):
             return
         waiting = [stage]

@@ -139,6 +139,9 @@ def test_everything_is_checked_before_the_first_stage(fer2013: Path, tmp_path: P
         refused(FILE, tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="no data set “mnist”"):
         refused(RecipeFile((Stage("first", FIRST, (EvaluateStep(("mnist=fer2013",)),)),)))
+    with pytest.raises(TrainingError, match=r"out is where the stage “out” is written before .* `stages_folder`"):
+        one = RecipeFile((Stage("out", FIRST, (EvaluateStep(DATA),)),))
+        run_stages(one, tmp_path / "out", data_folder=fer2013.parent, stages_folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
