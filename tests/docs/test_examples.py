@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import runpy
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +78,24 @@ def test_a_command_runs(arguments: tuple[str, ...], workplace: Path) -> None:
     assert run.stdout
     for path in (after for word, after in pairs(arguments) if word == "--out" and after != "-"):
         assert Path(path.replace("{name}", "a")).exists()
+
+
+def test_the_line_of_json_has_the_fields_that_the_program_writes(workplace: Path) -> None:
+    ((_, text),) = examples("json")
+    run = emotion_cam("--video", "clip.mp4", "--out", "-", "--no-show", "--without", "emotion")
+    shown, written = json.loads(text), json.loads(run.stdout.splitlines()[0])
+    for line in (shown, written):
+        line["faces"] = [fields_of(face) for face in line["faces"]]
+    assert fields_of(shown) == fields_of(written)
+    assert shown["faces"] == written["faces"]
+
+
+def fields_of(table: dict[str, Any]) -> list[str]:
+    """The names in a table and in the tables in it."""
+    names = []
+    for name, value in table.items():
+        names += [name, *(fields_of(value) if isinstance(value, dict) else [])]
+    return names
 
 
 @pytest.mark.parametrize(("place", "text"), examples("toml"), ids=[place for place, _ in examples("toml")])
