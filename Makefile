@@ -5,6 +5,7 @@
 # make docs        the documentation as a site in site/; make docs-serve shows it while you edit
 # make bench       the speed beside fer, the published loop, and plain decoding and encoding
 # make pictures    the pictures of the README and the documentation
+# make cards       the pages of the models from their model.json
 # make models      train all models again by recipes/ from the data sets in data/ (make models DATA=path): hours.
 #                  A stopped run continues with the same command.
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
@@ -36,6 +37,9 @@ check: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py
+
+cards: $(VENV)/.installed-test
+	$(BIN)/python tools/write_cards.py models/*
 
 clean:
 	rm -rf $(VENV) demo build dist site
