@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from emotion_cam.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from emotion_cam.annotate.draw import annotate as annotate
-    from emotion_cam.annotate.view import View as View
+    from emotion_cam.drawing.draw import annotate as annotate
+    from emotion_cam.drawing.view import View as View
     from emotion_cam.errors import EmotionCamError as EmotionCamError
     from emotion_cam.loop import run as run
     from emotion_cam.recognition.classifier import Classifier as Classifier
@@ -45,8 +45,8 @@ _MODULES = {
     "Prediction": "types",
     "Recognizer": "recognition.recognizer",
     "Result": "result",
-    "View": "annotate.view",
-    "annotate": "annotate.draw",
+    "View": "drawing.view",
+    "annotate": "drawing.draw",
     "open_sink": "sinks.spec",
     "open_source": "sources.spec",
     "run": "loop",

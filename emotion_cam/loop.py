@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from emotion_cam.annotate.view import Controls, View
+from emotion_cam.drawing.view import Controls, View
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import Sink
 from emotion_cam.types import Face, Frame

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from emotion_cam.annotate.view import Controls, View
+from emotion_cam.drawing.view import Controls, View
 from emotion_cam.errors import ModelError
 from emotion_cam.recognition.spec import ModelSpec
 from emotion_cam.sinks.spec import OutputSpec, refuse_duplicates

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_cam.annotate.draw import annotate
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.draw import annotate
+from emotion_cam.drawing.view import View
 from emotion_cam.errors import EmotionCamError
 from emotion_cam.types import Face, Frame, Image
 

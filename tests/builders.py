@@ -10,7 +10,7 @@ import cv2  # isort: skip - before av, as in the package
 import av
 import numpy as np
 
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.view import View
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sources.video import VideoSource

@@ -17,7 +17,7 @@ LAYERS = [
     {"errors", "version", "defaults"},
     {"types", "litert", "card"},
     {"preprocess", "files", "tables"},
-    {"sources", "detect", "annotate"},
+    {"sources", "detect", "drawing"},
     {"recognition", "report"},
     {"result"},
     {"sinks"},
@@ -70,7 +70,7 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("room", ["", ".sources", ".recognition", ".annotate", ".sinks", ".detect", ".pipeline"])
+@pytest.mark.parametrize("room", ["", ".sources", ".recognition", ".drawing", ".sinks", ".detect", ".pipeline"])
 def test_a_front_door_loads_nothing_heavy(room: str) -> None:
     assert not loaded_by(f"import emotion_cam{room}") & HEAVY
 

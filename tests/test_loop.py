@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from emotion_cam.annotate.view import Controls, View
+from emotion_cam.drawing.view import Controls, View
 from emotion_cam.loop import run
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import Sink

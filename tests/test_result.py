@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.view import View
 from emotion_cam.result import Result
 from emotion_cam.types import Box, Face, Frame, Image, Prediction
 

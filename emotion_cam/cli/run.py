@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.view import View
 from emotion_cam.cli.console import UsageError, plain, progress_bar, stderr, stdout, usage_checked
 from emotion_cam.pipeline import RunSpec, RunSummary, execute
 from emotion_cam.recognition.spec import ModelSpec

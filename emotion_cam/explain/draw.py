@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from emotion_cam.annotate.activation import draw_activation
+from emotion_cam.drawing.activation import draw_activation
 from emotion_cam.explain.explainer import Explanation
 from emotion_cam.explain.gradients import Map
 from emotion_cam.types import Box, Image

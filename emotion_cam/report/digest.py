@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emotion_cam.annotate.colors import GRAY, label_color
+from emotion_cam.drawing.colors import GRAY, label_color
 from emotion_cam.report.history import FaceHistory, History, Indices, Moment, Numbers, SourceHistory, TaskHistory
 from emotion_cam.types import UNSURE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from emotion_cam.annotate.view import Controls
+    from emotion_cam.drawing.view import Controls
     from emotion_cam.sinks.base import Sink
     from emotion_cam.sources.base import Source
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 from imutils.video import FPS
 
-from emotion_cam.annotate.overlays import draw_corner_text, draw_keys, draw_recording_dot
-from emotion_cam.annotate.view import Controls
+from emotion_cam.drawing.overlays import draw_corner_text, draw_keys, draw_recording_dot
+from emotion_cam.drawing.view import Controls
 from emotion_cam.errors import SinkError
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import Sink

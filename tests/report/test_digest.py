@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.colors import PALETTE
+from emotion_cam.drawing.colors import PALETTE
 from emotion_cam.report.digest import SourceSection, clock, digest
 from emotion_cam.report.history import History
 from emotion_cam.types import UNSURE

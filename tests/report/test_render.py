@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.colors import PALETTE
+from emotion_cam.drawing.colors import PALETTE
 from emotion_cam.errors import MissingExtraError
 from emotion_cam.report import FORMATS, render
 from emotion_cam.report.history import History

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.view import View
 from emotion_cam.errors import MissingExtraError
 from emotion_cam.sinks.report import ReportSink
 from emotion_cam.types import Box, Face, Image

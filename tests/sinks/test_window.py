@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.draw import annotate
-from emotion_cam.annotate.overlays import draw_keys
-from emotion_cam.annotate.view import Controls, View
+from emotion_cam.drawing.draw import annotate
+from emotion_cam.drawing.overlays import draw_keys
+from emotion_cam.drawing.view import Controls, View
 from emotion_cam.errors import SinkError
 from emotion_cam.pipeline import RunSpec, RunSummary, execute
 from emotion_cam.recognition.spec import ModelSpec
@@ -536,7 +536,7 @@ own, because Xlib ends the process that writes to a window which is gone."""
 SHOW = """
 import itertools
 import numpy as np
-from emotion_cam.annotate.view import Controls, View
+from emotion_cam.drawing.view import Controls, View
 from emotion_cam.result import Result
 from emotion_cam.sinks.window import WindowSink
 from emotion_cam.types import Frame

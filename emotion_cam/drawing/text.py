@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from emotion_cam.annotate.colors import Color, text_color_on
+from emotion_cam.drawing.colors import Color, text_color_on
 from emotion_cam.types import Box, Image
 
 REGULAR, BOLD = cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX

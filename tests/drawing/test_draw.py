@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.colors import PALETTE, PANEL_OPACITY
-from emotion_cam.annotate.draw import annotate
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.colors import PALETTE, PANEL_OPACITY
+from emotion_cam.drawing.draw import annotate
+from emotion_cam.drawing.view import View
 from emotion_cam.types import Box, Face, Image
-from tests.annotate.pixels import FER, HAPPY, blank, certain, changed, crop, extent, face, labeled, longest_run, noise
+from tests.drawing.pixels import FER, HAPPY, blank, certain, changed, crop, extent, face, labeled, longest_run, noise
 
 NO_BARS = View(bars=False)
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotion_cam.annotate.activation import draw_activation
-from emotion_cam.annotate.draw import annotate
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.activation import draw_activation
+from emotion_cam.drawing.draw import annotate
+from emotion_cam.drawing.view import View
 from emotion_cam.types import Box, ClassMap, Face, Image, Prediction
-from tests.annotate.pixels import blank, crop, noise
+from tests.drawing.pixels import blank, crop, noise
 from tests.builders import result
 
 

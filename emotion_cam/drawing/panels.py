@@ -12,9 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from emotion_cam.annotate.colors import DARK, GRAY, PALE, PANEL_OPACITY, WHITE, is_multiclass, label_color, plate_color
-from emotion_cam.annotate.regions import region
-from emotion_cam.annotate.text import BOLD, CAPITAL_HEIGHT, REGULAR, chip, row_height, text_width, to_ascii, write
+from emotion_cam.drawing.colors import DARK, GRAY, PALE, PANEL_OPACITY, WHITE, is_multiclass, label_color, plate_color
+from emotion_cam.drawing.regions import region
+from emotion_cam.drawing.text import BOLD, CAPITAL_HEIGHT, REGULAR, chip, row_height, text_width, to_ascii, write
 from emotion_cam.types import Box, Face, Image, Prediction
 
 MAX_LABEL_LENGTH, MAX_NAME_LENGTH = 20, 10

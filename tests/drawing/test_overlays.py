@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from emotion_cam.annotate.overlays import draw_corner_text, draw_keys, draw_recording_dot
-from tests.annotate.pixels import blank, changed, extent, text_contrast
+from emotion_cam.drawing.overlays import draw_corner_text, draw_keys, draw_recording_dot
+from tests.drawing.pixels import blank, changed, extent, text_contrast
 
 KEYS = {"q": "quit", "space": "pause, go on", "h": "these keys"}
 

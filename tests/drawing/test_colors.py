@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotion_cam.annotate.colors import PALETTE
-from emotion_cam.annotate.draw import annotate
+from emotion_cam.drawing.colors import PALETTE
+from emotion_cam.drawing.draw import annotate
 from emotion_cam.types import Box
-from tests.annotate.pixels import FER, blank, certain, changed, contrast, crop, extent, face, linear, text_contrast
+from tests.drawing.pixels import FER, blank, certain, changed, contrast, crop, extent, face, linear, text_contrast
 
 
 @pytest.mark.parametrize("ground", [0, 128, 255])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from emotion_cam.annotate.regions import region
+from emotion_cam.drawing.regions import region
 from emotion_cam.types import Box, Image
 
 OPACITY = 0.6

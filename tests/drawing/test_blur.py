@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotion_cam.annotate.blur import blur_face
-from emotion_cam.annotate.draw import annotate
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.blur import blur_face
+from emotion_cam.drawing.draw import annotate
+from emotion_cam.drawing.view import View
 from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.types import Box, Face, Image
-from tests.annotate.pixels import changed, crop, extent, noise
+from tests.drawing.pixels import changed, crop, extent, noise
 
 
 def test_no_detail_of_a_blurred_face_is_left() -> None:

@@ -15,13 +15,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from emotion_cam.annotate.activation import draw_activation
-from emotion_cam.annotate.blur import blur_face
-from emotion_cam.annotate.colors import DARK, WHITE, is_multiclass, plate_color
-from emotion_cam.annotate.panels import bar_panels, draw_panels, label_panels
-from emotion_cam.annotate.regions import whole
-from emotion_cam.annotate.text import row_height
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.activation import draw_activation
+from emotion_cam.drawing.blur import blur_face
+from emotion_cam.drawing.colors import DARK, WHITE, is_multiclass, plate_color
+from emotion_cam.drawing.panels import bar_panels, draw_panels, label_panels
+from emotion_cam.drawing.regions import whole
+from emotion_cam.drawing.text import row_height
+from emotion_cam.drawing.view import View
 from emotion_cam.types import Box, Face, Image
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from emotion_cam.annotate.regions import region, whole
+from emotion_cam.drawing.regions import region, whole
 from emotion_cam.types import Box, Image
 
 BLUR_SIDE = 24

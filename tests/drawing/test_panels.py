@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_cam.annotate.colors import PALETTE, PANEL_OPACITY
-from emotion_cam.annotate.draw import annotate
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.colors import PALETTE, PANEL_OPACITY
+from emotion_cam.drawing.draw import annotate
+from emotion_cam.drawing.view import View
 from emotion_cam.types import Box, Image
-from tests.annotate.pixels import blank, changed, contains, crop, extent, face, longest_run
+from tests.drawing.pixels import blank, changed, contains, crop, extent, face, longest_run
 
 BAR = PANEL_OPACITY * np.array(PALETTE[3])
 """The color of the bar of the most likely label, on a black picture."""

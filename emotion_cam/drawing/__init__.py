@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from emotion_cam.annotate.view import View
+from emotion_cam.drawing.view import View
 
 __all__ = ["View"]

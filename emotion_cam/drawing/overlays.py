@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from emotion_cam.annotate.colors import DARK, PALE, PANEL_OPACITY, RED, WHITE
-from emotion_cam.annotate.regions import whole
-from emotion_cam.annotate.text import REGULAR, chip, row_height, text_width, to_ascii, write
+from emotion_cam.drawing.colors import DARK, PALE, PANEL_OPACITY, RED, WHITE
+from emotion_cam.drawing.regions import whole
+from emotion_cam.drawing.text import REGULAR, chip, row_height, text_width, to_ascii, write
 from emotion_cam.types import Image
 
 if TYPE_CHECKING:
