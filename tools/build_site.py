@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -81,16 +82,14 @@ def zensical(*arguments: str) -> list[str]:
 
 
 def serve() -> None:
-    with subprocess.Popen(zensical("serve"), cwd=ROOT) as server:
-        try:
-            while server.poll() is None:
-                time.sleep(1)
-                try:
-                    stage()
-                except ValueError as error:
-                    print(error, file=sys.stderr)
-        finally:
-            server.terminate()
+    """Show the site until Ctrl-C."""
+    with suppress(KeyboardInterrupt), subprocess.Popen(zensical("serve"), cwd=ROOT) as server:
+        while server.poll() is None:
+            time.sleep(1)
+            try:
+                stage()
+            except ValueError as error:
+                print(error, file=sys.stderr)
 
 
 def main() -> None:
