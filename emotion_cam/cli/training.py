@@ -12,7 +12,8 @@ from cyclopts import Group, Parameter
 
 from emotion_cam.cli.console import UsageError, progress_bar, stdout
 from emotion_cam.training.recipe import Recipe, parse_data
-from emotion_cam.training.stages import AverageStep, EvaluateStep, ExportStep, command_line, read_recipe_file
+from emotion_cam.training.recipe_files import read_recipe_file
+from emotion_cam.training.stages import AverageStep, EvaluateStep, ExportStep, command_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -11,7 +11,8 @@ from typing import Any
 
 from emotion_cam.errors import TrainingError
 from emotion_cam.training.backend import keras
-from emotion_cam.training.stages import RECIPE, RecipeFile, read_recipe_file
+from emotion_cam.training.recipe_files import format_recipe_file, read_recipe_file
+from emotion_cam.training.stages import RECIPE, RecipeFile
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Journal:
             raise TrainingError(f"{folder} has a stopped run; continue it with `resume`, or delete that folder.")
         try:
             folder.mkdir(parents=True)
-            (folder / RECIPE).write_text(recipe.to_toml(), encoding="utf-8")
+            (folder / RECIPE).write_text(format_recipe_file(recipe), encoding="utf-8")
         except OSError as error:
             raise TrainingError(f"{folder} cannot be written: {error.strerror}.") from error
         return cls(folder)

@@ -3,6 +3,8 @@
 Every network takes gray or color faces as float32 in [0, 255], shape (batch, height, width, channels), and returns
 softmax scores, shape (batch, classes). Scaling to [-1, 1] is a layer inside, so no caller can get it wrong. The layer
 before the scores' pooling is named "class_map": the class activation map, which export and explanations need.
+
+A new network is a function and an entry in NETWORKS. Its options are keyword-only, and fields of ``Recipe``.
 """
 
 from __future__ import annotations

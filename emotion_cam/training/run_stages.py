@@ -22,16 +22,8 @@ from emotion_cam.training.evaluate import evaluate
 from emotion_cam.training.export import calibrate, export
 from emotion_cam.training.journal import work_folder
 from emotion_cam.training.recipe import Recipe, parse_data
-from emotion_cam.training.stages import (
-    RECIPE,
-    AverageStep,
-    EvaluateStep,
-    ExportStep,
-    RecipeFile,
-    Stage,
-    command_line,
-    read_recipe_file,
-)
+from emotion_cam.training.recipe_files import format_recipe_file, read_recipe_file
+from emotion_cam.training.stages import RECIPE, AverageStep, EvaluateStep, ExportStep, RecipeFile, Stage, command_line
 from emotion_cam.training.train import check, train
 
 log = logging.getLogger(__name__)
@@ -107,7 +99,7 @@ class _Run:
                 teachers = tuple(name for name in stage.making.teacher if name not in self._recipes)
                 init = "" if stage.making.init in self._recipes else stage.making.init
                 check(replace(stage.making, init=init, teacher=teachers))
-            for step in (stage.making, *stage.finishing):
+            for step in stage.steps:
                 self._check_data(step.data)
         for stage in self._recipes.results:
             self._check_folders(stage)
@@ -125,8 +117,8 @@ class _Run:
     def _check_folders(self, stage: Stage) -> None:
         if stage.finishing and self._model_folder(stage).absolute() == self.result_folder(stage).absolute():
             raise TrainingError(
-                f"{self.result_folder(stage)} is where the stage “{stage.name}” is written before it is finished; change "
-                "`out` or `stages_folder`."
+                f"{self.result_folder(stage)} is where the stage “{stage.name}” is written before it is finished; "
+                "change `out` or `stages_folder`."
             )
         if self._is_done(self.result_folder(stage), self._recipes.record(stage, finished=True)):
             return
@@ -158,7 +150,7 @@ class _Run:
                     self._export(step, new)
                 else:
                     self._evaluate(step, new)
-            (new / RECIPE).write_text(record.to_toml(), encoding="utf-8")
+            (new / RECIPE).write_text(format_recipe_file(record), encoding="utf-8")
         log.info("Wrote %s", folder)
 
     def _make(self, stage: Stage) -> Path:
@@ -201,7 +193,7 @@ class _Run:
         log.info("%s", command)
         with _replaced_whole(folder) as new:
             average(list(map(Path, step.models)), new, self._validation_sets(step), command=command)
-            (new / RECIPE).write_text(record.to_toml(), encoding="utf-8")
+            (new / RECIPE).write_text(format_recipe_file(record), encoding="utf-8")
 
     def _export(self, step: ExportStep, folder: Path) -> None:
         sets = self._validation_sets(step)

@@ -1,44 +1,21 @@
-"""Recipe files: the stages by which a model comes to be, in TOML. Light to import; ``run_stages`` runs them.
+"""The stages by which models come to be, as recipe files declare them. Light to import; ``run_stages`` runs them.
 
-A recipe file is a list of stages. A ``train`` or ``average`` stage makes a model and has a name. ``export`` and
-``evaluate`` stages finish a copy of the model before them, which is a result of the file. ``init``, ``teacher`` and
-``models`` name earlier stages, or model folders:
-
-    [[stages]]
-    command = "train"
-    name = "first"
-    task = "emotion"
-    data = ["fer2013=fer2013"]
-
-    [[stages]]
-    command = "train"
-    name = "second"
-    init = "first"
-    task = "emotion"
-    data = ["rafdb=rafdb"]
-    epochs = 20
-
-    [[stages]]
-    command = "evaluate"
-    data = ["rafdb=rafdb"]
-
-A file with a single training run may have the fields of the recipe alone, without a list.
+A ``train`` or ``average`` stage makes a model and has a name. ``export`` and ``evaluate`` stages finish a copy of the
+model before them, which is then a result. ``recipe_files`` reads and writes the files.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from emotion_cam.errors import TrainingError
 from emotion_cam.training.recipe import Recipe, parse_data
 
 RECIPE = "recipe.toml"
-"""The recipe file in a model folder: the stages that made the model."""
+"""The recipe file in a model folder: the stages that the model came from."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +94,10 @@ class Stage:
     finishing: tuple[ExportStep | EvaluateStep, ...] = ()
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        return (self.making, *self.finishing)
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The models that this one is made from: names of stages, or model folders."""
         if isinstance(self.making, AverageStep):
@@ -180,79 +161,13 @@ class RecipeFile:
             if stage.name not in other:
                 yield f"it has a stage “{stage.name}”" if stage.name else "it has no stages"
                 continue
-            for mine, theirs in zip(_steps(stage), _steps(other[stage.name]), strict=False):
+            for mine, theirs in zip(stage.steps, other[stage.name].steps, strict=False):
                 yield from _differences(stage.name, mine, theirs)
             if len(stage.finishing) != len(other[stage.name].finishing):
                 yield f"“{stage.name}” is finished by other stages"
         for stage in other.stages:
             if stage.name not in self:
                 yield f"it has no stage “{stage.name}”" if stage.name else "it has stages"
-
-    def to_toml(self) -> str:
-        """The file's text; options at their default are left out."""
-        if len(self.stages) == 1 and not self.stages[0].name and not self.stages[0].finishing:
-            return "".join(_lines(self.stages[0].making))
-        tables = []
-        for stage in self.stages:
-            for step in _steps(stage):
-                name = f"name = {_value(stage.name)}\n" if step is stage.making else ""
-                tables.append(f"[[stages]]\ncommand = {_value(command_of(step))}\n{name}{''.join(_lines(step))}")
-        return "\n".join(tables)
-
-
-def read_recipe_file(path: Path) -> RecipeFile:
-    """Read and check a recipe file.
-
-    Raises:
-        TrainingError: the file is missing or is not a recipe file.
-        MissingExtraError: Python 3.10 lacks the package that reads TOML.
-    """
-    try:
-        return parse_recipe_file(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise TrainingError(f"{path} is not a recipe: {error}") from error
-
-
-def parse_recipe_file(text: str) -> RecipeFile:
-    """The stages of a recipe file's text.
-
-    Raises:
-        ValueError: it is not TOML, or not a recipe file.
-    """
-    table = _decoded(text)
-    if "stages" not in table:
-        return RecipeFile((Stage("", _step(Recipe, table, "")),))
-    unknown = sorted(set(table) - {"stages"})
-    if unknown:
-        raise ValueError(f"`{unknown[0]}` stands outside of a stage.")
-    if not isinstance(table["stages"], list) or not table["stages"]:
-        raise ValueError("`stages` must be a list of tables, written as [[stages]].")
-    stages: list[Stage] = []
-    for number, entry in enumerate(table["stages"], start=1):
-        name, step = _parsed(entry, number)
-        if isinstance(step, (Recipe, AverageStep)):
-            stages.append(Stage(name, step))
-        elif not stages:
-            raise ValueError(f"Stage {number} has no model before it to {command_of(step)}.")
-        else:
-            stages[-1] = replace(stages[-1], finishing=(*stages[-1].finishing, step))
-    return RecipeFile(tuple(stages))
-
-
-def _parsed(entry: Any, number: int) -> tuple[str, Step]:
-    """The name and the step that a table of a recipe file declares; the name is "" for a step that makes no model."""
-    options = dict(entry) if isinstance(entry, dict) else {}
-    command, name = options.pop("command", None), options.pop("name", "")
-    if command not in COMMANDS:
-        raise ValueError(f"Stage {number} needs a `command`: {', '.join(COMMANDS)}.")
-    makes_model = COMMANDS[command] in (Recipe, AverageStep)
-    if makes_model and not _is_name(name):
-        raise ValueError(f"Stage {number} needs a `name` of letters, digits, - and _.")
-    if name and not makes_model:
-        raise ValueError(f"Stage {number} has a `name`, but {command} works on the model before it.")
-    return name, _step(COMMANDS[command], options, f"“{name}”: " if name else f"Stage {number}: ")
 
 
 def command_line(step: Step, out: Path, data_folder: Path = Path()) -> str:
@@ -294,46 +209,6 @@ def command_of(step: Step) -> str:
     return next(name for name, kind in COMMANDS.items() if isinstance(step, kind))
 
 
-_S = TypeVar("_S", bound=Step)
-
-
-def _step(kind: type[_S], options: Mapping[str, Any], where: str) -> _S:
-    import msgspec
-
-    known = [field.name for field in fields(kind)]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"{where}there is no option `{unknown[0]}`.")
-    try:
-        return msgspec.convert(dict(options), kind)
-    except msgspec.ValidationError as error:
-        # msgspec says "Expected `int`, got `str` - at `$.epochs`"; what __post_init__ raises, it repeats.
-        reason = str(error).replace("`$.", "`").removesuffix(" - at `$`")
-        raise ValueError(f"{where}{reason if reason.endswith('.') else reason + '.'}") from None
-
-
-def _decoded(text: str) -> dict[str, Any]:
-    import msgspec
-
-    try:
-        table: Any = msgspec.toml.decode(text)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"{error}.") from None
-    except ImportError:
-        from emotion_cam.errors import MissingExtraError
-
-        raise MissingExtraError("A recipe file", "train") from None
-    return dict(table)
-
-
-def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and bool(name) and all(letter.isalnum() or letter in "-_" for letter in name)
-
-
-def _steps(stage: Stage) -> tuple[Step, ...]:
-    return (stage.making, *stage.finishing)
-
-
 def _differences(name: str, mine: Step, theirs: Step) -> Iterator[str]:
     where = f"“{name}”: " if name else ""
     if type(mine) is not type(theirs):
@@ -351,20 +226,3 @@ def _shown(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def _lines(step: Step) -> Iterator[str]:
-    """A line of TOML for each option that is not at its default."""
-    for field in fields(step):
-        value = getattr(step, field.name)
-        if field.default is MISSING or value != field.default:
-            yield f"{field.name} = {_value(value)}\n"
-
-
-def _value(value: Any) -> str:
-    """A value in TOML."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, str):  # JSON's strings are TOML's, but for one control character
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -28,6 +28,7 @@ from emotion_cam.training.optimization import (
     restore_trained_weights,
 )
 from emotion_cam.training.recipe import Recipe, parse_data, parse_emphasis
+from emotion_cam.training.recipe_files import format_recipe_file
 from emotion_cam.training.stages import RECIPE, RecipeFile, Stage, command_line
 from emotion_cam.training.teachers import Teachers
 
@@ -258,7 +259,7 @@ def _write_model(recipe: Recipe, journal: Journal, out: Path, data: _Data, recor
     model = _network(recipe, len(data.labels))
     model.set_weights(keras.models.load_model(journal.best, compile=False).get_weights())
     model.save(new / "model.keras")
-    (new / RECIPE).write_text(record.to_toml(), encoding="utf-8")
+    (new / RECIPE).write_text(format_recipe_file(record), encoding="utf-8")
     shutil.copy(journal.folder / HISTORY, new / HISTORY)
     if recipe.init_folder:
         copy_earlier_histories(recipe.init_folder, new)

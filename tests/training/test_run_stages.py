@@ -16,8 +16,9 @@ from emotion_cam.errors import DatasetError, TrainingError
 from emotion_cam.training import run_stages as module
 from emotion_cam.training.journal import read_history, work_folder
 from emotion_cam.training.recipe import Recipe
+from emotion_cam.training.recipe_files import format_recipe_file, read_recipe_file
 from emotion_cam.training.run_stages import run_stages
-from emotion_cam.training.stages import AverageStep, EvaluateStep, ExportStep, RecipeFile, Stage, read_recipe_file
+from emotion_cam.training.stages import AverageStep, EvaluateStep, ExportStep, RecipeFile, Stage
 
 DATA = ("fer2013=fer2013",)
 FIRST = Recipe(task="emotion", data=DATA, epochs=1, batch_size=28, augmentation="none", seed=1)
@@ -149,7 +150,7 @@ def test_a_killed_stage_is_resumed(fer2013: Path, tmp_path: Path) -> None:
     """With a kill that no program can catch, after the first epoch."""
     recipes = RecipeFile((Stage("only", replace(FIRST, epochs=50), (EvaluateStep(DATA),)),))
     file, runs = tmp_path / "recipe.toml", tmp_path / "runs"
-    file.write_text(recipes.to_toml())
+    file.write_text(format_recipe_file(recipes))
     command: list[str | Path] = [
         sys.executable,
         "-m",

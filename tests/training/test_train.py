@@ -22,7 +22,7 @@ from emotion_cam.training.journal import read_history, work_folder
 from emotion_cam.training.networks import NETWORK_OPTIONS, NETWORKS, mini_xception
 from emotion_cam.training.optimization import LOSSES, OPTIMIZERS, SCHEDULES
 from emotion_cam.training.recipe import Recipe
-from emotion_cam.training.stages import read_recipe_file
+from emotion_cam.training.recipe_files import read_recipe_file
 from emotion_cam.training.teachers import Teachers
 from emotion_cam.training.train import train
 
