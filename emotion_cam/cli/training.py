@@ -108,7 +108,7 @@ def evaluate(
     model: Path,
     /,
     *,
-    what: Annotated[EvaluateStep, Parameter(name="*")],
+    step: Annotated[EvaluateStep, Parameter(name="*")],
     runtime: str = "litert",
     json: Path | None = None,
     mirrored: bool = False,
@@ -134,11 +134,11 @@ def evaluate(
     from emotion_cam.training.evaluate import reframed
 
     measurements = []
-    for faces in _load(what.data, what.split):
-        total = len(faces) * (1 + what.framing * len(reframed(faces.box)))
+    for faces in _load(step.data, step.split):
+        total = len(faces) * (1 + step.framing * len(reframed(faces.box)))
         with progress_bar("pictures/s") as bar:
             advance = partial(bar.advance, bar.add_task(faces.name, total=total))
-            figures = measure(model, faces, runtime=runtime, framing=what.framing, mirrored=mirrored, progress=advance)
+            figures = measure(model, faces, runtime=runtime, framing=step.framing, mirrored=mirrored, progress=advance)
         print_evaluation(figures)
         measurements.append(figures.measurement)
         if card:
@@ -147,7 +147,7 @@ def evaluate(
         json.write_bytes(msgspec.json.format(msgspec.json.encode(measurements)) + b"\n")
 
 
-def export(model: Path, /, *, what: Annotated[ExportStep, Parameter(name="*")]) -> None:
+def export(model: Path, /, *, step: Annotated[ExportStep, Parameter(name="*")]) -> None:
     """Write a model's model.tflite from its model.keras, after a check that both give the same scores.
 
     Args:
@@ -158,9 +158,9 @@ def export(model: Path, /, *, what: Annotated[ExportStep, Parameter(name="*")]) 
     from emotion_cam.training import export as exporting
 
     card = read_card(model)
-    sets = _load(what.data, "validation")
+    sets = _load(step.data, "validation")
     faces = [face for chosen in sets for face in chosen.extracted(card.size, card.margin)]
-    if what.calibrate:
+    if step.calibrate:
         temperature, difference = exporting.calibrate(model, sets)
         stdout.print(f"Divided the logits by the temperature {temperature:.3f}; evaluate --card measures it again.")
     else:

@@ -66,6 +66,8 @@ def run_stages(
 
 
 class _Run:
+    """One run of a recipe file. Its arguments are those of ``run_stages``."""
+
     def __init__(
         self,
         recipes: RecipeFile,
@@ -80,6 +82,7 @@ class _Run:
         self._restart, self._callbacks = restart, callbacks
 
     def result_folder(self, stage: Stage) -> Path:
+        """Where the finished model of a stage is."""
         return self._out if len(self._recipes.results) == 1 else self._out / stage.name
 
     def _model_folder(self, stage: Stage) -> Path:
@@ -115,6 +118,7 @@ class _Run:
                 )
 
     def _check_folders(self, stage: Stage) -> None:
+        """Check that no folder that a result needs has a model or a stopped run of another recipe."""
         if stage.finishing and self._model_folder(stage).absolute() == self.result_folder(stage).absolute():
             raise TrainingError(
                 f"{self.result_folder(stage)} is where the stage “{stage.name}” is written before it is finished; "

@@ -82,9 +82,9 @@ def test_every_stage_is_run(place: Path, fer2013: Path) -> None:
     assert mean.training.command.startswith(f"emotion-cam average {place / 'runs' / 'first'} ")
     assert mean.training.temperature is not None
     assert [(figures.data, figures.framing is not None) for figures in mean.measured] == [
-        ("fer2013 validation", True),
         ("fer2013 test", False),
-    ] or [figures.data for figures in mean.measured] == ["fer2013 test", "fer2013 validation"]
+        ("fer2013 validation", True),
+    ]
     # The model that later stages may use is as it was before it was finished.
     assert read_card(place / "runs" / "mean").training.temperature is None
     assert (place / "mean" / "notes.md").read_text() == "Averages help.\n"
