@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from emotion_cam.cli.console import UsageError, progress_bar, stdout
+from emotion_cam.cli.console import UsageError, progress_bar, stdout, usage_checked
 from emotion_cam.training.recipe import Recipe, parse_data
 from emotion_cam.training.recipe_files import read_recipe_file
 from emotion_cam.training.stages import AverageStep, EvaluateStep, ExportStep, command_line
@@ -96,7 +96,8 @@ def average(*models: Path, data: tuple[str, ...], out: Path) -> None:
         data: A data set on whose validation split to measure, as in fer2013=data/fer2013. May be repeated.
         out: The model folder to write.
     """
-    step = AverageStep(tuple(map(str, models)), data)
+    with usage_checked():
+        step = AverageStep(tuple(map(str, models)), data)
     _prepare()
     from emotion_cam.training.average import average as write_average
 
