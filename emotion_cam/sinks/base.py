@@ -13,7 +13,15 @@ import cv2  # isort: skip
 import av
 
 from emotion_cam.errors import SinkError
-from emotion_cam.files import check_writable, partial_path, temporary_path
+from emotion_cam.files import (
+    check_present,
+    check_writable,
+    create_temporary,
+    drop_temporary,
+    finish_temporary,
+    partial_path,
+    reason_of,
+)
 from emotion_cam.result import Result
 
 if TYPE_CHECKING:
@@ -57,16 +65,18 @@ def sink_errors(path: Path) -> Iterator[None]:
     """Raise errors of the system, FFmpeg and OpenCV as SinkErrors that name the path."""
     try:
         yield
-    except (OSError, av.FFmpegError, cv2.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SinkError(f"{path} cannot be written: {reason}.") from error
+    except OSError as error:  # some of FFmpeg's errors are OSErrors too
+        raise SinkError(f"{path} cannot be written: {reason_of(error, path)}.") from error
+    except (av.FFmpegError, cv2.error) as error:
+        raise SinkError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
 
 class FileSink(Sink):
     """An output in one file, which gets its name when it is complete; an older file of that name stays until then.
 
     After Ctrl-C, and after standard output was closed, the file is complete as far as the run came. After any other
-    exception the file becomes ``NAME.partial.SUFFIX``. Without a single result, no file is left.
+    exception the file becomes ``NAME.partial.SUFFIX``. Without a single result, no file is left. If the folder is
+    removed during the run, the next result raises SinkError.
 
     Raises:
         SinkError: the place cannot be written to.
@@ -75,8 +85,18 @@ class FileSink(Sink):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         check_writable(self.path)
-        self._temporary = temporary_path(self.path)
+        self._temporary = create_temporary(self.path)
         self._empty = True
+
+    def write(self, result: Result) -> None:
+        with sink_errors(self.path):
+            check_present(self.path, self._temporary)
+            self._add(result)
+        self._empty = False
+
+    @abstractmethod
+    def _add(self, result: Result) -> None:
+        """Write one result to the temporary file. May raise any error of the system, FFmpeg or OpenCV."""
 
     @abstractmethod
     def _finish(self) -> None:
@@ -90,6 +110,7 @@ class FileSink(Sink):
         try:
             with sink_errors(self.path):
                 self._finish()
+                check_present(self.path, self._temporary)
             complete = ended_well
         except SinkError:
             if ended_well:
@@ -99,13 +120,13 @@ class FileSink(Sink):
 
     def _rename(self, complete: bool) -> None:
         """Give the file its own name, or the name of a partial file; remove it if nothing was written."""
-        if self._empty:
-            self._temporary.unlink(missing_ok=True)
+        if self._empty or not self._temporary.exists():
+            drop_temporary(self._temporary)
             return
         self.output = self._temporary
         target = self.path if complete else partial_path(self.path)
         try:
-            self._temporary.replace(target)
+            finish_temporary(self._temporary, target)
         except OSError as error:
             raise SinkError(f"{target} cannot be replaced: {error.strerror}; see {self._temporary} instead.") from error
         self.output = target

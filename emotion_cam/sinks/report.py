@@ -27,11 +27,10 @@ class ReportSink(FileSink):
         super().__init__(path)
         self._history = History()
 
-    def write(self, result: Result) -> None:
+    def _add(self, result: Result) -> None:
         frame = result.frame
         image = frame.image if result.view.shows_faces else None
         self._history.add(frame.source, frame.index, frame.time, result.faces, image)
-        self._empty = False
 
     def _finish(self) -> None:
         if not self._empty:

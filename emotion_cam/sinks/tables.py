@@ -34,19 +34,15 @@ class CsvSink(_TextSink):
         self._table = csv.writer(self._file, lineterminator="\n")
         self._table.writerow(COLUMNS)
 
-    def write(self, result: Result) -> None:
-        with sink_errors(self.path):
-            self._table.writerows(rows_of(result.frame, result.faces))
-        self._empty = False
+    def _add(self, result: Result) -> None:
+        self._table.writerows(rows_of(result.frame, result.faces))
 
 
 class JsonlSink(_TextSink):
     """JSON Lines: an object for each frame, with every face and every score."""
 
-    def write(self, result: Result) -> None:
-        with sink_errors(self.path):
-            self._file.write(_json_line(result))
-        self._empty = False
+    def _add(self, result: Result) -> None:
+        self._file.write(_json_line(result))
 
 
 def _json_line(result: Result) -> str:

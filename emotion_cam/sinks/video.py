@@ -18,7 +18,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from emotion_cam.result import Result
-from emotion_cam.sinks.base import FileSink, sink_errors
+from emotion_cam.sinks.base import FileSink
 from emotion_cam.sources.video import VideoSource, packet_end
 from emotion_cam.types import Image
 
@@ -58,16 +58,14 @@ class VideoSink(FileSink):
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._queue: deque[Future[None]] = deque()
 
-    def write(self, result: Result) -> None:
+    def _add(self, result: Result) -> None:
         image, seconds = result.annotated, result.frame.time
-        with sink_errors(self.path):
-            if self._file is None:
-                self._origin = seconds if self._live else 0.0
-                self._file = _VideoFile(self._temporary, image, self._fps, self._audio_from, self._live)
-            if len(self._queue) == self.QUEUE_LENGTH:
-                self._queue.popleft().result()
-            self._queue.append(self._encoder.submit(self._file.write, image, seconds - self._origin))
-        self._empty = False
+        if self._file is None:
+            self._origin = seconds if self._live else 0.0
+            self._file = _VideoFile(self._temporary, image, self._fps, self._audio_from, self._live)
+        if len(self._queue) == self.QUEUE_LENGTH:
+            self._queue.popleft().result()
+        self._queue.append(self._encoder.submit(self._file.write, image, seconds - self._origin))
 
     def _finish(self) -> None:
         try:
