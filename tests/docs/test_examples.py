@@ -17,7 +17,7 @@ import pytest
 
 from emotion_cam.cli import app
 from emotion_cam.cli.renamed import with_new_names
-from emotion_cam.training.stages import parse_recipe_file
+from emotion_cam.training.recipe_files import parse_recipe_file
 from tests.command import emotion_cam
 from tests.docs.pages import ROOT, commands, examples, text_of
 
