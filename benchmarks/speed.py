@@ -39,8 +39,7 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 import haar  # noqa: E402
 import portrait  # noqa: E402
 
-from emotion_cam import Recognizer, open_sink, open_source  # noqa: E402
-from emotion_cam.drawing.draw import annotate  # noqa: E402
+from emotion_cam import Recognizer, annotate, open_sink, open_source  # noqa: E402
 from emotion_cam.detect.base import Detector  # noqa: E402
 from emotion_cam.detect.haar import HaarDetector  # noqa: E402
 from emotion_cam.recognition.tracker import Tracker  # noqa: E402

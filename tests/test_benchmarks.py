@@ -37,7 +37,7 @@ def test_a_contender_prints_its_frames_and_times(clip: Path, tmp_path: Path, scr
     name, *options = script
     if name == "published_loop.py":
         pytest.importorskip("keras")
-    command = [sys.executable, BENCHMARKS / name, clip, tmp_path / "out.mp4", *options]
+    command: list[str | Path] = [sys.executable, BENCHMARKS / name, clip, tmp_path / "out.mp4", *options]
     measured = json.loads(subprocess.check_output(command, stderr=subprocess.DEVNULL).splitlines()[-1])
     assert measured["frames"] == 4
     assert min(measured["wall"], measured["cpu"]) > 0
