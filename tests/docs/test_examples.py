@@ -10,11 +10,13 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emotion_cam import InputSpec, ModelSpec, OutputSpec, View
 from emotion_cam.cli import app
 from emotion_cam.cli.renamed import with_new_names
 from emotion_cam.training.recipe_files import parse_recipe_file
@@ -140,3 +142,10 @@ def test_python_examples_state_their_imports() -> None:
     for place, code in PYTHON:
         tree = ast.parse(code)
         assert any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in tree.body), place
+
+
+@pytest.mark.parametrize("spec", [InputSpec, ModelSpec, View, OutputSpec])
+def test_every_field_of_a_spec_is_an_option_on_the_page(spec: type) -> None:
+    page = text_of("docs/options.md")
+    for field in fields(spec):
+        assert f"`--{field.name.replace('_', '-')}" in page
