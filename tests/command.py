@@ -32,4 +32,4 @@ def emotion_cam(*arguments: str | Path) -> Completed:
         except SystemExit as exit_:
             code = exit_.code
     assert isinstance(code, int)
-    return Completed(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+    return Completed(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))

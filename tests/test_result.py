@@ -16,7 +16,9 @@ def prediction(*scores: float, labels: tuple[str, ...] = ("happy", "sad")) -> Pr
 
 def two_faces(portrait: Image) -> Result:
     faces = (
-        Face(Box(172, 66, 272, 166), {"mood": prediction(0.75, 0.25), "hat": prediction(0.9, 0.1, labels=("a", "b"))}, 4),
+        Face(
+            Box(172, 66, 272, 166), {"mood": prediction(0.75, 0.25), "hat": prediction(0.9, 0.1, labels=("a", "b"))}, 4
+        ),
         Face(Box(10, 20, 40, 60), {"mood": prediction(0.25, 0.75), "hat": prediction(0.2, 0.8, labels=("a", "b"))}, 7),
     )
     return Result(Frame(portrait, 12, 0.5, "clip.mp4"), faces)
