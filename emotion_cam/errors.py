@@ -8,6 +8,7 @@ EmotionCamError
 ├── GroupError     label groups do not fit the models
 ├── DatasetError   a data set is missing or not in its official layout
 ├── TrainingError  a training run cannot start, continue or be resumed
+├── ServeError     a server cannot start
 └── MissingExtraError  an optional part of the installation is needed
 
 Each message is one sentence that names the thing and the way out. Parameters stand in backticks, as in `min_face`; the
@@ -54,6 +55,10 @@ class DatasetError(EmotionCamError):
 
 class TrainingError(EmotionCamError):
     """A training run cannot start, continue or be resumed."""
+
+
+class ServeError(EmotionCamError):
+    """A server cannot start."""
 
 
 class MissingExtraError(EmotionCamError):
