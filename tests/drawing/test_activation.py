@@ -14,8 +14,8 @@ from emotion_cam.drawing.activation import draw_activation
 from emotion_cam.drawing.draw import annotate
 from emotion_cam.drawing.view import View
 from emotion_cam.types import Box, ClassMap, Face, Image, Prediction
-from tests.drawing.pixels import blank, crop, noise
 from tests.builders import result
+from tests.drawing.pixels import blank, crop, noise
 
 
 def explained(box: Box, values: npt.NDArray[Any], covered: Box | None = None) -> Face:

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.drawing.blur import blur_face
 from emotion_cam.drawing.draw import annotate
 from emotion_cam.drawing.view import View
-from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.types import Box, Face, Image
 from tests.drawing.pixels import changed, crop, extent, noise
 
