@@ -167,7 +167,7 @@ def test_shorter_and_narrower_ones() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"input_shape": (70, 90, 1)}, "71×71"), ({"middle_blocks": -1}, "middle blocks"), ({"width": 0}, "above 0")],
+    [({"input_shape": (70, 90, 1)}, "71×71"), ({"middle_blocks": -1}, "`middle_blocks`"), ({"width": 0}, "above 0")],
 )
 def test_what_cannot_be_built_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
