@@ -23,7 +23,7 @@ LAYERS = [
     {"sinks"},
     {"loop"},
     {"training", "pipeline"},
-    {"batch", "explain"},
+    {"batch", "explain", "serve"},
     {"cli"},
     {"__main__", "__init__"},
 ]
@@ -62,7 +62,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "report", "info"))]
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "report", "info", "serve"))]
 )
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     loaded = loaded_by(f"from emotion_cam.cli import main; main({arguments})")

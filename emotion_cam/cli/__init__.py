@@ -15,6 +15,7 @@ from emotion_cam.cli.info import cameras, info
 from emotion_cam.cli.renamed import with_new_names
 from emotion_cam.cli.report import report
 from emotion_cam.cli.run import run
+from emotion_cam.cli.serve import serve
 from emotion_cam.cli.training import average, evaluate, explain, export, train
 from emotion_cam.version import __version__
 
@@ -45,7 +46,7 @@ app = App(
     error_console=stderr,
 )
 app.default(run)
-for _command in (cameras, report, explain, info, train, average, evaluate, export):
+for _command in (serve, cameras, report, explain, info, train, average, evaluate, export):
     app.command(_command)
 
 

@@ -1,0 +1,51 @@
+"""The threads that recognize, and how much may wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class FullError(Exception):
+    """The server has as much to do as it can; the message is for the visitor."""
+
+
+class Workers:
+    """A fixed number of threads.
+
+    Args:
+        count: how many threads.
+        waiting: how many requests may be under way or wait beyond those threads.
+    """
+
+    def __init__(self, count: int, waiting: int) -> None:
+        self.count = count
+        self._most = count + waiting
+        self._requests = 0
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="recognition")
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call a function in a thread, for someone who never has more than one call under way."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    async def request(self, function: Callable[[], T]) -> T:
+        """Call a function in a thread, for a request.
+
+        Raises:
+            FullError: too many requests are under way already.
+        """
+        if self._requests >= self._most:
+            raise FullError("The server is busy with other pictures: try again in a moment.")
+        self._requests += 1
+        try:
+            return await self.run(function)
+        finally:
+            self._requests -= 1
+
+    def close(self) -> None:
+        """Let the threads end; what waits is dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
