@@ -21,6 +21,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from emotion_cam.checks import AnyPath, as_names, as_paths
 from emotion_cam.errors import ModelError
 
 FORMAT = 1
@@ -351,30 +352,33 @@ def shipped_models() -> dict[str, Path]:
     return {file.parent.name: file.parent for file in found if read_card(file.parent).task == file.parent.name}
 
 
-def choose_models(models: Sequence[Path] = (), without: Collection[str] = ()) -> list[Path]:
+def choose_models(models: AnyPath | Sequence[AnyPath] = (), without: str | Collection[str] = ()) -> list[Path]:
     """The models that a run uses: one for each task.
 
     Args:
-        models: model folders; each takes the place of the shipped model of the same task, or follows the shipped ones.
-        without: tasks to leave out.
+        models: model folders, or one; each takes the place of the shipped model of the same task, or follows the
+            shipped ones.
+        without: tasks to leave out, or one.
 
     Returns:
         Their folders.
 
     Raises:
         ModelError: a folder is not a model, two are for the same task, or there is no model for a task to leave out.
+        TypeError: ``models`` are no paths, or ``without`` no texts.
     """
     given: dict[str, Path] = {}
-    for folder in models:
+    left_out = as_names(without, "without")
+    for folder in as_paths(models, "models"):
         task = read_card(folder).task
         if task in given:
             raise ModelError(f"{given[task]} and {folder} are both for {task}; give one of them.")
         given[task] = folder
     chosen = shipped_models() | given
-    for task in without:
+    for task in left_out:
         if task not in chosen:
             raise ModelError(f"`without` names the task “{task}”, but the models are for {' and '.join(chosen)}.")
-    return [folder for task, folder in chosen.items() if task not in without]
+    return [folder for task, folder in chosen.items() if task not in left_out]
 
 
 def _check_format(file: Path, written: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from emotion_cam.pictures import as_picture
 from emotion_cam.types import Box, Image
 
 
@@ -25,8 +26,9 @@ def extract_face(image: Image, box: Box, size: tuple[int, int], margin: float = 
 
     Raises:
         ValueError: the box with its margin is empty or does not overlap the picture.
+        TypeError, ValueError: ``image`` is not a picture; see ``pictures.as_picture``.
     """
-    face = crop_gray(image, box.padded(margin))
+    face = crop_gray(as_picture(image), box.padded(margin))
     height, width = size
     # Area averaging prevents aliasing when a face shrinks; it would make an enlarged one blocky.
     method = cv2.INTER_AREA if face.shape[0] > height else cv2.INTER_LINEAR

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def open_detector(name: str, detector_model: Path | None = None, **options: Any) -> Detector:
     """Open a detector by its name. It uses as many threads as OpenCV (``cv2.setNumThreads``).
 
+    Several threads may use one detector at the same time.
+
     >>> from emotion_cam.detect import open_detector
     >>> detector = open_detector("haar", min_face=0.1)
     >>> len(detector(image))
@@ -29,7 +31,7 @@ def open_detector(name: str, detector_model: Path | None = None, **options: Any)
 
     Raises:
         DetectorError: there is no such detector, its model file is missing or wrong, or OpenCV has no cascades.
-        ValueError: an option is out of range.
+        TypeError, ValueError: an option is of a wrong type or out of range.
     """
     from emotion_cam.detect.registry import DETECTORS, MODEL_FILES, find_model_file
     from emotion_cam.errors import DetectorError

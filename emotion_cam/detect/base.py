@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from emotion_cam.checks import check_number
+from emotion_cam.pictures import as_picture
 from emotion_cam.preprocess import crop
 from emotion_cam.types import Box, Image
 
@@ -86,7 +88,7 @@ class NetworkDetector(ABC):
     """A StreamDetector made from a network: it runs once on the whole picture, then once on the crop of each face.
 
     A network's boxes depend on the size that a face has in its input. The second run always brings the face to the same
-    size, so faces are framed alike near and far, in pictures and in streams.
+    size, so faces are framed alike near and far, in pictures and in streams. Several threads may use one detector.
 
     Args:
         min_face: the side of the smallest face to find, as a share of the picture's shorter side.
@@ -111,7 +113,7 @@ class NetworkDetector(ABC):
 
     @abstractmethod
     def corners(self, image: Image, smallest: float) -> Floats:
-        """The network's own boxes.
+        """The network's own boxes. Several threads may ask for them at the same time.
 
         Args:
             image: uint8, (height, width, 3), BGR; not empty.
@@ -130,8 +132,11 @@ class NetworkDetector(ABC):
         Returns:
             Square boxes in pixels, largest first; see ``Detector`` for faces at the edge. None in a picture smaller
             than 8 × 8 pixels.
+
+        Raises:
+            TypeError, ValueError: ``image`` is not a picture; see ``pictures.as_picture``.
         """
-        return self._search(image, ())
+        return self._search(as_picture(image), ())
 
     def search(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
         """Do a part of a search; see ``StreamDetector``. It is quick, so all of it is done where a round begins."""
@@ -163,10 +168,19 @@ def check_min_face(min_face: float) -> None:
     """Check that a ``min_face`` is a share of a picture.
 
     Raises:
-        ValueError: it is not in (0, 1].
+        TypeError, ValueError: it is not a number in (0, 1].
     """
-    if not 0 < min_face <= 1:
-        raise ValueError(f"`min_face` is a share of the picture's shorter side: it must be in (0, 1], not {min_face}.")
+    meaning = "is a share of the picture's shorter side: it must be in (0, 1]"
+    check_number(min_face, "min_face", meaning, lambda share: 0 < share <= 1)
+
+
+def check_threshold(threshold: float) -> None:
+    """Check that the least score of a face is a score.
+
+    Raises:
+        TypeError, ValueError: it is not a number in (0, 1).
+    """
+    check_number(threshold, "threshold", "is a score: it must be in (0, 1)", lambda score: 0 < score < 1)
 
 
 def mostly_inside(box: Box, image: Image) -> bool:

@@ -7,15 +7,17 @@ of MediaPipe's mediapipe/modules/face_detection, unless a comment says otherwise
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import cv2
 import numpy as np
 
+from emotion_cam.checks import AnyPath, as_path
 from emotion_cam.defaults import MIN_FACE
-from emotion_cam.detect.base import Floats, Framing, NetworkDetector
+from emotion_cam.detect.base import Floats, Framing, NetworkDetector, check_threshold
 from emotion_cam.errors import DetectorError
 from emotion_cam.litert import open_interpreter
+from emotion_cam.pool import Pool
 from emotion_cam.types import Image
 
 _GRIDS = {896: ((16, 2), (8, 6)), 2304: ((48, 1),)}
@@ -39,28 +41,30 @@ class BlazeFaceDetector(NetworkDetector):
         threshold: the least score of a face, in (0, 1); MediaPipe's number for short range.
 
     Raises:
-        ValueError: ``min_face`` is not in (0, 1], or ``threshold`` not in (0, 1).
+        TypeError, ValueError: ``min_face`` is not a number in (0, 1], or ``threshold`` not one in (0, 1).
         DetectorError: the file is missing or not BlazeFace's.
     """
 
     framing = Framing(scale=1.12, down=-0.07)
     crop_margin = 1.5  # with less it misses more tilted and dim faces, and is no faster
 
-    def __init__(self, model: Path, min_face: float = MIN_FACE, threshold: float = 0.5) -> None:
+    def __init__(self, model: AnyPath, min_face: float = MIN_FACE, threshold: float = 0.5) -> None:
         super().__init__(min_face)
-        if not 0 < threshold < 1:
-            raise ValueError(f"`threshold` is a score: it must be in (0, 1), not {threshold}.")
+        model = as_path(model, "model")
+        check_threshold(threshold)
         if not model.is_file():
             raise DetectorError(f"The model file {model} does not exist.")
         self.threshold = threshold
         try:
-            self._network = open_interpreter(model, max(1, cv2.getNumThreads()))
-            (picture,) = self._network.get_input_details()
-            outputs = {int(out["shape"][-1]): out for out in self._network.get_output_details()}
+            self._networks = Pool(partial(open_interpreter, model, max(1, cv2.getNumThreads())))
+            with self._networks as network:
+                (picture,) = network.get_input_details()
+                outputs = {int(out["shape"][-1]): out for out in network.get_output_details()}
             self._input, self._side = picture["index"], int(picture["shape"][1])
             self._boxes, self._logits = outputs[16]["index"], outputs[1]["index"]
             self._anchors = anchor_centers(int(outputs[1]["shape"][1])) * self._side
-        except (ValueError, RuntimeError, LookupError) as error:
+            self.corners(np.zeros((self._side, self._side, 3), np.uint8), 1.0)  # another network fails here
+        except Exception as error:  # LiteRT raises errors of many kinds for a damaged file
             raise DetectorError(f"{model} is damaged or not a BlazeFace model (TFLite).") from error
 
     def corners(self, image: Image, smallest: float) -> Floats:
@@ -73,9 +77,10 @@ class BlazeFaceDetector(NetworkDetector):
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         square[top : top + size[1], left : left + size[0]] = small[..., ::-1]  # the network takes RGB
 
-        self._network.set_tensor(self._input, square[None].astype(np.float32) / 127.5 - 1)
-        self._network.invoke()
-        logits, boxes = self._network.get_tensor(self._logits)[0, :, 0], self._network.get_tensor(self._boxes)[0]
+        with self._networks as network:
+            network.set_tensor(self._input, square[None].astype(np.float32) / 127.5 - 1)
+            network.invoke()
+            logits, boxes = network.get_tensor(self._logits)[0, :, 0], network.get_tensor(self._boxes)[0]
         faces = blend(*decode(logits, boxes, self._anchors, self.threshold))
         return np.asarray((faces - np.array([left, top, left, top])) / scale, np.float32)
 

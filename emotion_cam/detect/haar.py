@@ -8,6 +8,7 @@ boosted cascade of Haar features; Lienhart and Maydt, "An extended set of Haar-l
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 
+from emotion_cam.checks import check_number
 from emotion_cam.defaults import MIN_FACE
 from emotion_cam.detect.base import check_min_face, largest_first, mostly_inside, same_face
 from emotion_cam.errors import DetectorError
+from emotion_cam.pictures import as_picture
+from emotion_cam.pool import Pool
 from emotion_cam.preprocess import crop_gray, reduce_by_halves
 from emotion_cam.types import Box, Image
 
@@ -77,7 +81,7 @@ class HaarDetector:
     """OpenCV's cascade for frontal faces: a coarse scan makes proposals, and a crop search decides about each.
 
     A single scan that is as certain takes about four times as long. The contrast stays as it is, because equalizing it
-    (``equalizeHist``) takes longer and finds fewer faces, in dim pictures too.
+    (``equalizeHist``) takes longer and finds fewer faces, in dim pictures too. Several threads may use one detector.
 
     Args:
         min_face: the side of the smallest face to find, as a share of the picture's shorter side. The picture is
@@ -91,7 +95,8 @@ class HaarDetector:
             shorter side. A face that is cut by the picture is found only by a window that extends beyond the edge.
 
     Raises:
-        ValueError: ``min_face`` is not in (0, 1], or ``scale_factor`` not above 1.
+        TypeError, ValueError: ``min_face`` is not a number in (0, 1], ``scale_factor`` not one above 1,
+            ``min_neighbors`` not one from 0, or ``border`` not one in [0, 1].
         DetectorError: this OpenCV has no cascades.
     """
 
@@ -99,14 +104,15 @@ class HaarDetector:
         self, min_face: float = MIN_FACE, scale_factor: float = 1.25, min_neighbors: int = 10, border: float = 0.1
     ) -> None:
         check_min_face(min_face)
-        if not scale_factor > 1:
-            raise ValueError(f"`scale_factor` must be above 1, not {scale_factor}.")
+        check_number(scale_factor, "scale_factor", "must be above 1", lambda factor: 1 < factor < math.inf)
+        check_number(min_neighbors, "min_neighbors", "must be at least 0", lambda count: 0 <= count < math.inf)
+        check_number(border, "border", "is a share of the picture's shorter side: it must be in [0, 1]", _is_share)
         self.min_face = min_face
         self.scale_factor = scale_factor
         self.border = border
         self._thorough = _CropSearch(side=96, margin=0.4, smallest=0.8, largest=1.3, votes=min_neighbors)
         self._for_streams = self._thorough._replace(votes=round(_STREAM_VOTES * min_neighbors))
-        self._cascade = _load_cascade()
+        self._cascades = Pool(_load_cascade)
 
     def __call__(self, image: Image) -> list[Box]:
         """Find the faces of a picture.
@@ -117,8 +123,11 @@ class HaarDetector:
         Returns:
             Square boxes in pixels, largest first; see ``Detector`` for faces at the edge. None in a picture smaller
             than 24 × 24 pixels.
+
+        Raises:
+            TypeError, ValueError: ``image`` is not a picture; see ``pictures.as_picture``.
         """
-        return self._find(image, 0, 2, (), self._thorough)
+        return self._find(as_picture(image), 0, 2, (), self._thorough)
 
     def search(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
         """Do a part of a search; see ``StreamDetector``. The two rounds use window sizes in alternation.
@@ -213,9 +222,10 @@ class HaarDetector:
 
     def _hits(self, gray: MatLike, scale_factor: float, smallest: int, largest: int) -> list[_Rectangle]:
         """All windows of these sizes that the cascade accepts."""
-        hits = self._cascade.detectMultiScale(
-            gray, scale_factor, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
-        )
+        with self._cascades as cascade:
+            hits = cascade.detectMultiScale(
+                gray, scale_factor, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
+            )
         return [(int(x), int(y), int(width), int(height)) for x, y, width, height in hits]
 
 
@@ -240,6 +250,10 @@ def _levels(width: int, height: int, border: float, scale_factor: float) -> list
         begins = itertools.accumulate(shares[:-1], initial=float(round_))
         levels += list(zip(bands[round_::2], begins, shares, strict=True)) if shares else []
     return levels
+
+
+def _is_share(number: float) -> bool:
+    return 0 <= number <= 1
 
 
 def _load_cascade() -> cv2.CascadeClassifier:

@@ -5,14 +5,17 @@ Source: Wu, Peng and Yu, "YuNet: A tiny millisecond-level face detector" (Machin
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from emotion_cam.checks import AnyPath, as_path
 from emotion_cam.defaults import MIN_FACE
-from emotion_cam.detect.base import Floats, Framing, NetworkDetector
+from emotion_cam.detect.base import Floats, Framing, NetworkDetector, check_threshold
 from emotion_cam.errors import DetectorError
+from emotion_cam.pool import Pool
 from emotion_cam.types import Image
 
 _FACE_SIDE = 16
@@ -41,24 +44,23 @@ class YuNetDetector(NetworkDetector):
         threshold: the least score of a face, in (0, 1). OpenCV's own 0.9 finds clear faces only.
 
     Raises:
-        ValueError: ``min_face`` is not in (0, 1].
+        TypeError, ValueError: ``min_face`` is not a number in (0, 1], or ``threshold`` not one in (0, 1).
         DetectorError: the file is missing or not YuNet's.
     """
 
     framing = Framing(scale=1.12, down=-0.03)
     crop_margin = 1.0
 
-    def __init__(self, model: Path, min_face: float = MIN_FACE, threshold: float = 0.6) -> None:
+    def __init__(self, model: AnyPath, min_face: float = MIN_FACE, threshold: float = 0.6) -> None:
         super().__init__(min_face)
+        model = as_path(model, "model")
+        check_threshold(threshold)
         if not model.is_file():
             raise DetectorError(f"The model file {model} does not exist.")
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below says it all
         try:
-            self._network = cv2.FaceDetectorYN.create(
-                str(model), "", (_MIN_INPUT, _MIN_INPUT), threshold, _SAME_FACE_IOU
-            )
-            self._network.detect(np.zeros((_MIN_INPUT, _MIN_INPUT, 3), np.uint8))  # another network fails here
-        except cv2.error as error:
+            self._networks = Pool(partial(_open, model, threshold))
+        except Exception as error:  # OpenCV raises errors of many kinds for a damaged file
             raise DetectorError(f"{model} is damaged or not a YuNet model (ONNX).") from error
         finally:
             cv2.utils.logging.setLogLevel(level)
@@ -72,9 +74,16 @@ class YuNetDetector(NetworkDetector):
         if min(size) < _MIN_INPUT:
             right, bottom = (max(0, _MIN_INPUT - side) for side in size)
             small = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        self._network.setInputSize((small.shape[1], small.shape[0]))
-        _, faces = self._network.detect(small)
+        with self._networks as network:
+            network.setInputSize((small.shape[1], small.shape[0]))
+            _, faces = network.detect(small)
         if faces is None:
             return np.zeros((0, 4), np.float32)
         x, y, across, down = faces[np.argsort(-faces[:, -1], kind="stable"), :4].T
         return np.asarray(np.stack([x, y, x + across, y + down], axis=1) / scale, np.float32)
+
+
+def _open(model: Path, threshold: float) -> cv2.FaceDetectorYN:
+    network = cv2.FaceDetectorYN.create(str(model), "", (_MIN_INPUT, _MIN_INPUT), threshold, _SAME_FACE_IOU)
+    network.detect(np.zeros((_MIN_INPUT, _MIN_INPUT, 3), np.uint8))  # another network fails here
+    return network

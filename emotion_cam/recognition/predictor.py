@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from emotion_cam.checks import AnyPath
 from emotion_cam.preprocess import extract_face
 from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.recognition.groups import Grouping, make_groupings
@@ -14,7 +14,7 @@ from emotion_cam.types import Box, ClassMap, Image, Prediction
 
 
 class TaskPredictor:
-    """Predicts one task: ``predictor(image, boxes)`` returns a prediction for each box.
+    """Predicts one task: ``predictor(image, boxes)`` returns a prediction for each box. Several threads may use it.
 
     Args:
         folder: the model folder.
@@ -35,7 +35,7 @@ class TaskPredictor:
 
     def __init__(
         self,
-        folder: Path,
+        folder: AnyPath,
         *,
         runtime: str = "litert",
         threads: int = 1,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 
 from emotion_cam.card import choose_models, read_card
+from emotion_cam.checks import AnyPath, as_names, check_count, check_number
 from emotion_cam.defaults import SEARCH_EVERY, SMOOTH
 from emotion_cam.detect.base import Detector
 from emotion_cam.detect.haar import HaarDetector
+from emotion_cam.pictures import as_bgr
 from emotion_cam.recognition.groups import make_groupings
 from emotion_cam.recognition.predictor import TaskPredictor
 from emotion_cam.recognition.tracker import MEMORY, Tracked, Tracker
@@ -29,9 +30,12 @@ class Recognizer:
 
     For the frames of a camera or a video use ``follow``: it is many times faster, and gives each face a number.
 
+    Several threads may use one Recognizer at the same time, and each of its followers in a thread of its own. They run
+    in parallel; each thread takes a few megabytes. A ``detector`` of your own must be safe in the same way.
+
     Args:
-        models: model folders. Each takes the place of the shipped model of the same task, or adds a task.
-        without: tasks to leave out; their models are not loaded.
+        models: model folders, or one. Each takes the place of the shipped model of the same task, or adds a task.
+        without: tasks to leave out, or one; their models are not loaded.
         detector: finds the boxes; OpenCV's Haar cascade by default. ``open_detector`` opens others.
         runtime: what runs the networks, "litert" or "keras".
         threads: the number of threads that each network may use.
@@ -45,21 +49,30 @@ class Recognizer:
         GroupError: the groups do not fit the models' labels.
         DetectorError: no detector is given, and this OpenCV has no cascades.
         MissingExtraError: the runtime is Keras, which is not installed.
+        TypeError, ValueError: an argument is of a wrong type or out of range.
     """
 
     def __init__(
         self,
-        models: Sequence[Path | str] | None = None,
+        models: AnyPath | Sequence[AnyPath] | None = None,
         *,
-        without: Collection[str] = (),
+        without: str | Collection[str] = (),
         detector: Detector | None = None,
         runtime: str = "litert",
         threads: int = 1,
         min_confidence: float | None = None,
-        groups: Mapping[str, Sequence[str]] | None = None,
+        groups: Mapping[str, str | Sequence[str]] | None = None,
     ) -> None:
-        folders = choose_models([Path(folder) for folder in models or ()], without)
-        groupings = make_groupings([read_card(folder).labels for folder in folders], groups or {})
+        if detector is not None and not callable(detector):
+            raise TypeError(f"`detector` must be a detector, as open_detector opens it, not {detector!r}.")
+        check_count(threads, "threads")
+        if min_confidence is not None:
+            check_number(
+                min_confidence, "min_confidence", "is a score: it must be in [0, 1]", lambda score: 0 <= score <= 1
+            )
+        folders = choose_models(() if models is None else models, without)
+        named = {name: as_names(labels, "groups") for name, labels in (groups or {}).items()}
+        groupings = make_groupings([read_card(folder).labels for folder in folders], named)
         self._predictors = [
             TaskPredictor(folder, runtime=runtime, threads=threads, min_confidence=min_confidence, grouping=grouping)
             for folder, grouping in zip(folders, groupings, strict=True)
@@ -75,11 +88,17 @@ class Recognizer:
         """Recognize the faces of a picture. Each prediction is the mean of those for the face and its mirror image.
 
         Args:
-            image: uint8, (height, width, 3), BGR, as OpenCV reads it.
+            image: uint8, (height, width, 3), BGR, as OpenCV reads it. A gray picture, one with transparency, one of
+                Pillow, and numbers of other types are converted; ``pictures.as_picture`` has the rules.
 
         Returns:
             The faces in the order of the detector, which is largest first; empty if there are none.
+
+        Raises:
+            TypeError, ValueError: ``image`` is not a picture.
+            ModelError: a network cannot be run: its file is damaged.
         """
+        image = as_bgr(image)
         boxes = self._detector(image)
         by_task = {predictor.task: predictor.both(image, boxes) for predictor in self._predictors}
         return tuple(
@@ -96,7 +115,7 @@ class Recognizer:
             smooth: the seconds of the stream over which each face's scores are averaged; 0 gives every frame's own.
 
         Raises:
-            ValueError: ``every`` or ``smooth`` is negative.
+            TypeError, ValueError: ``every`` or ``smooth`` is not a number, or negative.
         """
         return Follower(self._predictors, Tracker(self._detector, every), smooth)
 
@@ -118,6 +137,9 @@ class Follower:
     its mirror image in alternation: on average this is as accurate as both in each frame, and takes half the time. A
     steady task, such as gender, is predicted ten times a second and averaged over ten seconds. A face that is hidden
     for a moment keeps its predictions.
+
+    A stream has an order, so one thread at a time may use a follower. Several followers of one Recognizer may run at
+    the same time.
     """
 
     STEADY_INTERVAL = 0.1
@@ -127,8 +149,7 @@ class Follower:
     """Seconds over which the scores of a steady task are averaged."""
 
     def __init__(self, predictors: Sequence[TaskPredictor], tracker: Tracker, smooth: float) -> None:
-        if not smooth >= 0:
-            raise ValueError(f"`smooth` is a time in seconds: it must be at least 0, not {smooth}.")
+        check_number(smooth, "smooth", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
         self._predictors = predictors
         self._tracker = tracker
         self._smooth = smooth
@@ -138,12 +159,18 @@ class Follower:
         """Recognize the faces of the next frame.
 
         Args:
-            image: uint8, (height, width, 3), BGR.
+            image: uint8, (height, width, 3), BGR; other pictures are converted as by ``Recognizer``.
             time: the frame's time in the stream, in seconds.
 
         Returns:
             The faces, ordered by their track numbers; empty if there are none.
+
+        Raises:
+            TypeError, ValueError: ``image`` is not a picture, or ``time`` not a finite number.
+            ModelError: a network cannot be run: its file is damaged.
         """
+        image = as_bgr(image)
+        check_number(time, "time", "is a time in seconds: it must be finite", math.isfinite)
         tracked = self._tracker(image, time)
         to_predict = [face for face in tracked if face.detected or face.number not in self._averages]
         for face in to_predict:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from emotion_cam.checks import check_number
 from emotion_cam.defaults import SEARCH_EVERY
 from emotion_cam.detect.base import Detector, StreamDetector, mostly_inside, same_face
 from emotion_cam.preprocess import crop_gray, reduce_by_halves
@@ -57,12 +58,11 @@ class Tracker:
             frame in full.
 
     Raises:
-        ValueError: ``every`` is negative.
+        TypeError, ValueError: ``every`` is not a number, or negative.
     """
 
     def __init__(self, detector: Detector, every: float = SEARCH_EVERY) -> None:
-        if not every >= 0:
-            raise ValueError(f"`every` is a time in seconds: it must be at least 0, not {every}.")
+        check_number(every, "every", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
         self._detector = detector if isinstance(detector, StreamDetector) else _Undivided(detector)
         self._every = every
         self._in_view: list[_Track] = []
