@@ -26,8 +26,8 @@ TIMES = tuple(index / RATE for index in range(60))
 def picture(index: int = 0, width: int = WIDTH, height: int = HEIGHT) -> Image:
     """Blue on red, with a white top left corner, and brighter with every index."""
     image = np.zeros((height, width, 3), np.uint8)
-    image[:, : width // 2, 0] = 40 + 3 * index
-    image[:, width // 2 :, 2] = 40 + 3 * index
+    image[:, : width // 2, 0] = (40 + 3 * index) % 256
+    image[:, width // 2 :, 2] = (40 + 3 * index) % 256
     image[: height // 4, : width // 4] = 255
     return image
 
@@ -120,7 +120,7 @@ def result(
     image: Image | None = None,
     faces: Sequence[Face] = (),
     source: str = "clip.mp4",
-    view: View = View(),  # noqa: B008 - it is frozen
+    view: View = View(),
 ) -> Result:
     """A result of a picture; without faces, its annotated picture is the picture itself."""
     frame = Frame(picture(index) if image is None else image, index, time, source)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Before av, which loads its own X library: in the other order OpenCV uses that one, and its windows hang.
 import cv2  # isort: skip
@@ -17,17 +18,23 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
+from emotion_cam.files import temporary_path
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import FileSink
-from emotion_cam.sources.video import VideoSource, packet_end
+from emotion_cam.sinks.mp4 import fragment_options, join_fragments
+from emotion_cam.sinks.sound import Sound
+from emotion_cam.sources.video import AudioInput, VideoSource
 from emotion_cam.types import Image
 
 if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
-    from av.audio.stream import AudioStream
-    from av.container import OutputContainer
     from av.packet import Packet
     from cv2.typing import MatLike
+
+
+log = logging.getLogger(__name__)
+
+CLUSTERS = {"cluster_time_limit": "1000", "flush_packets": "1"}
+"""The options that write Matroska files in pieces of a second, each of which can be played when it is written."""
 
 
 class VideoSink(FileSink):
@@ -51,6 +58,7 @@ class VideoSink(FileSink):
         super().__init__(path)
         self._fps = fps or 30.0
         self._audio_from = audio_from
+        self._audio = audio_from.audio() if audio_from else None  # now, before a pipe's first picture is taken
         self._live = live
         self._origin = 0.0
         self._file: _VideoFile | None = None
@@ -62,7 +70,7 @@ class VideoSink(FileSink):
         image, seconds = result.annotated, result.frame.time
         if self._file is None:
             self._origin = seconds if self._live else 0.0
-            self._file = _VideoFile(self._temporary, image, self._fps, self._audio_from, self._live)
+            self._file = _VideoFile(self._temporary, image, self._fps, self._live, self._audio_from, self._audio)
         if len(self._queue) == self.QUEUE_LENGTH:
             self._queue.popleft().result()
         self._queue.append(self._encoder.submit(self._file.write, image, seconds - self._origin))
@@ -75,23 +83,46 @@ class VideoSink(FileSink):
             self._encoder.shutdown()
             if self._file is not None:
                 self._file.close()
+        if self._file is not None and self.path.suffix.lower() == ".mp4":
+            self._join_fragments()
+
+    def _join_fragments(self) -> None:
+        whole = temporary_path(self.path, "w")
+        try:
+            join_fragments(self._temporary, whole)
+            whole.replace(self._temporary)
+        except OSError as error:
+            # The fragments are complete and can be played: a full disk is no reason to fail now.
+            reason = error.strerror or error
+            log.warning("%s is complete, but its index could not be put at the front: %s.", self.path, reason)
+        finally:
+            whole.unlink(missing_ok=True)
 
 
 class _VideoFile:
-    """A video file that is being written: pictures of the size of ``image``, and the audio of ``audio_from``."""
+    """A video file that is being written: pictures of the size of ``image``, and the sound of the source, if any."""
 
     CLOCK = 360_000
     """Ticks per second: the usual clocks, 1/1000, 1/24000, 1/30000 and 1/90000 s, are whole numbers of them."""
 
+    LONGEST = 3600 * CLOCK
+    """The longest time between two pictures, in ticks; then the last one is repeated. MP4 cannot store 2³¹ or more."""
+
     COPIED_TO_MP4 = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
     """The audio codecs that players expect in an MP4 file. Matroska takes nearly all codecs."""
 
-    def __init__(self, path: Path, image: Image, fps: float, audio_from: VideoSource | None, live: bool) -> None:
+    def __init__(
+        self, path: Path, image: Image, fps: float, live: bool, source: VideoSource | None, audio: AudioInput | None
+    ) -> None:
         is_mp4 = path.suffix.lower() == ".mp4"
-        self._file = av.open(str(path.absolute()), "w", container_options={"movflags": "+faststart"} if is_mp4 else {})
+        self._source = source
+        self._sound = Sound(source, audio) if source is not None and audio is not None else None
+        start, codec = (self._sound.start, self._sound.codec) if self._sound else (None, None)
+        options = fragment_options(start, codec) if is_mp4 else CLUSTERS
+        self._file = av.open(str(path.absolute()), "w", container_options=options)
         # Without B-frames the frames are stored in the order of their times, which keeps a variable rate exact.
-        options = {"preset": "veryfast", "crf": "20", "bf": "0"} | ({"tune": "zerolatency"} if live else {})
-        self._video = self._file.add_stream("libx264", Fraction(fps).limit_denominator(1001), options)
+        quality = {"preset": "veryfast", "crf": "20", "bf": "0"} | ({"tune": "zerolatency"} if live else {})
+        self._video = self._file.add_stream("libx264", Fraction(fps).limit_denominator(1001), quality)
         height, width = image.shape[:2]
         self._size = width, height
         self._video.width, self._video.height = width + width % 2, height + height % 2
@@ -104,37 +135,54 @@ class _VideoFile:
         # Without these tags, players guess the colors. 1 is BT.709 in ITU-T H.273, and the limited range in FFmpeg.
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
         self._ticks = -1
+        self._last: av.VideoFrame | None = None
         self._last_duration = 1 / fps
-        self._audio_from = audio_from
-        copied = self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs
-        self._audio = _audio_packets(audio_from, self._file, copied) if audio_from else None
-        self._audio_end = 0.0
+        if self._sound is not None:
+            self._sound.join(self._file, self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs)
 
     def write(self, image: Image, seconds: float) -> None:
-        self._ticks = max(round(seconds * self.CLOCK), self._ticks + 1)
-        self._write_audio(until=self._ticks / self.CLOCK)
+        ticks = max(round(seconds * self.CLOCK), self._ticks + 1)
+        self._write_sound(until=ticks / self.CLOCK)
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(fitted(image, self._size)), format="bgr24")
         frame = self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
-        frame.pts, frame.time_base = self._ticks, Fraction(1, self.CLOCK)
-        self._file.mux(self._video.encode(frame))
+        while self._last is not None and ticks - self._ticks > self.LONGEST:
+            self._encode(self._last, self._ticks + self.LONGEST)
+        self._encode(frame, ticks)
 
     def close(self) -> None:
         end = self._ticks / self.CLOCK + self._last_duration
-        with self._file:
-            self._write_audio(until=math.inf if self._audio_from and self._audio_from.ended else end)
-            self._file.mux(self._video.encode(None))
-        if self._audio is not None:
-            self._audio.close()
+        try:
+            self._write_sound(until=math.inf if self._source and self._source.ended else end)
+            self._mux(self._video.encode(None))
+        finally:
+            with self._sound_errors():
+                self._file.close()
 
-    def _write_audio(self, until: float) -> None:
-        """Write the audio up to a time in seconds, before the pictures from then on, so that no packets pile up."""
-        while self._audio is not None and self._audio_end < until:
-            packet = next(self._audio, None)
-            if packet is None:
-                self._audio = None
-            else:
-                self._audio_end = packet_end(packet)
+    def _encode(self, frame: av.VideoFrame, ticks: int) -> None:
+        frame.pts, frame.time_base = ticks, Fraction(1, self.CLOCK)
+        self._mux(self._video.encode(frame))
+        self._ticks, self._last = ticks, frame
+
+    def _write_sound(self, until: float) -> None:
+        """Write the sound up to a time in seconds, before the pictures from then on, so that no packets pile up."""
+        if self._sound is not None:
+            for packet in self._sound.until(until):
+                self._mux([packet])
+
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        for packet in packets:
+            with self._sound_errors():
                 self._file.mux(packet)
+
+    @contextmanager
+    def _sound_errors(self) -> Iterator[None]:
+        """Go on without sound where FFmpeg refuses it, which may be later, when pictures are written."""
+        try:
+            yield
+        except av.FFmpegError as error:
+            if self._sound is None:
+                raise
+            self._sound.drop(error)
 
 
 def fitted(image: Image, size: tuple[int, int]) -> Image:
@@ -146,60 +194,3 @@ def fitted(image: Image, size: tuple[int, int]) -> Image:
     if width % 2 or height % 2:
         picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     return np.asarray(picture, np.uint8)
-
-
-def _audio_packets(
-    source: VideoSource, target: OutputContainer, copied: Collection[str]
-) -> Generator[Packet[AudioStream], None, None]:
-    """The audio of a video as packets for another file, timed like the frames of the source.
-
-    It is copied if its codec is among ``copied``, else encoded as AAC. The stream is added to the target when the first
-    packet is asked for, which must be before anything is written to the target.
-    """
-    with av.open(str(source.path.absolute())) as file:
-        if not file.streams.audio:
-            return
-        stream = file.streams.audio[0]
-        codec = stream.codec_context.codec
-        if codec.name in copied or codec.canonical_name in copied:
-            yield from _copied(_readable(file.demux(stream)), target.add_stream_from_template(stream), source.start)
-        else:
-            known = stream.rate in (av.Codec("aac", "w").audio_rates or [])
-            encoder = target.add_stream("aac", stream.rate if known else 48_000)
-            encoder.layout = "mono" if stream.channels == 1 else "stereo"
-            yield from _encoded(_readable(file.demux(stream)), encoder, source.start)
-
-
-def _readable(packets: Iterator[Packet[AudioStream]]) -> Iterator[Packet[AudioStream]]:
-    """The packets up to where reading fails in a damaged file; the source raises the error about the damage."""
-    with suppress(av.FFmpegError):
-        yield from packets
-
-
-def _copied(
-    packets: Iterable[Packet[AudioStream]], target: AudioStream, start: Fraction
-) -> Iterator[Packet[AudioStream]]:
-    last = -math.inf
-    for packet in packets:
-        # The empty packet at the end has no time, and a packet that goes back in time cannot be written.
-        if packet.dts is not None and packet.dts > last:
-            last = packet.dts
-            shift = round(start / packet.time_base)
-            packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
-            packet.dts -= shift
-            packet.stream = target
-            yield packet
-
-
-def _encoded(
-    packets: Iterable[Packet[AudioStream]], encoder: AudioStream, start: Fraction
-) -> Iterator[Packet[AudioStream]]:
-    for packet in packets:
-        frames: list[AudioFrame] = []
-        with suppress(av.FFmpegError):  # damaged audio is no reason to stop
-            frames = packet.decode()
-        for frame in frames:
-            if frame.pts is not None and frame.time_base is not None:
-                frame.pts -= round(start / frame.time_base)
-            yield from encoder.encode(frame)
-    yield from encoder.encode(None)

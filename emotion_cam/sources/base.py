@@ -55,8 +55,13 @@ class Source(ABC):
 
 
 def check_readable(path: Path) -> None:
-    """Raise SourceError, with the reason, if a file does not exist, is empty, or cannot be read."""
+    """Raise SourceError, with the reason, if a file does not exist, is empty, or cannot be read.
+
+    A pipe is only looked up: what is read from it would be lost.
+    """
     try:
+        if path.is_fifo():
+            return
         with path.open("rb") as file:
             if not file.read(1):
                 raise SourceError(f"{path} is empty.")

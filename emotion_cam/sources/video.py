@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 import cv2  # isort: skip
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.reformatter import Colorspace, VideoReformatter
@@ -18,7 +23,12 @@ from av.video.stream import VideoStream
 
 from emotion_cam.errors import SourceError
 from emotion_cam.sources.base import Source, check_readable, files_in
+from emotion_cam.sources.clock import Clock
+from emotion_cam.sources.pipes import Pipe, open_pipe
+from emotion_cam.sources.spec import MAX_PIXELS, STDIN
 from emotion_cam.types import Frame, Image
+
+log = logging.getLogger(__name__)
 
 VIDEOS = tuple(".mp4 .m4v .mkv .mov .avi .webm .mpg .mpeg .ts .mts .m2ts .wmv .flv .ogv .3gp .gif".split())  # noqa: SIM905
 """The suffixes of the videos in a folder, in lower case; a file that is given by name may have any."""
@@ -34,6 +44,13 @@ def videos_in(folder: Path) -> tuple[Path, ...]:
 class VideoSource(Source):
     """A video file. ``Frame.time`` comes from the file, so a variable rate is kept; rotation tags are applied.
 
+    Time never goes back: where the clock of the file jumps, as in joined recordings, it goes on from the last frame,
+    which is logged once.
+
+    Args:
+        path: a file, a pipe such as /dev/stdin, or - for standard input.
+        max_pixels: pictures with more pixels are refused before they take memory.
+
     Attributes:
         path: the file.
         start: the time by the file's clock at which the frames' time is 0, in seconds.
@@ -42,16 +59,27 @@ class VideoSource(Source):
         SourceError: it cannot be read, or is not a video; while iterating, after the last good frame: it is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    LONGEST_LOOK_AHEAD = 300
+    """How many packets of a pipe are read to find the first audio."""
+
+    def __init__(self, path: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
         self.path = Path(path)
-        self.name = self.path.name
+        self.name = "stdin" if self.path == Path(STDIN) else self.path.name
         self.paths = (self.path,)
-        self._container = _open_video(self.path)
+        self._max_pixels = max_pixels
+        self._pipe = open_pipe(self.path)
+        self._container = _open_video(self.path, self._pipe)
         try:
             # Audio may start a moment before 0, because its codec needs a lead-in; the pictures start at 0.
             self.start = Fraction(max(self._container.start_time or 0, 0), 1_000_000)
             self._stream = _video_stream(self._container, self.path)
+            self._check_size(self._stream.width, self._stream.height)
+            self._stream.codec_context.options = {"max_pixels": str(max_pixels)}  # sizes may change later
             self._stream.thread_type = "AUTO"
+            self._clock = Clock(self._container)
+            self._audio = _Queue(self._container, wanted=self._pipe is not None)
+            self._demuxed = self._demux()
+            self._ahead: deque[av.Packet[Stream]] = deque()  # packets that were demuxed to find the first audio
             rate = self._stream.average_rate or self._stream.guessed_rate
             self.fps = float(rate) if rate else None
             self._seconds = (self._container.duration or 0) / 1e6
@@ -67,6 +95,7 @@ class VideoSource(Source):
             raise
 
     def __iter__(self) -> Iterator[Frame]:
+        self._audio.start()
         if self._first is not None:
             first, self._first = self._first, None
             yield first
@@ -75,6 +104,27 @@ class VideoSource(Source):
 
     def close(self) -> None:
         self._container.close()
+        if self._pipe is not None:
+            self._pipe.close()
+
+    def audio(self) -> AudioInput | None:
+        """The first audio stream, to be read beside the pictures; None if there is none.
+
+        Of a pipe, which can be read only once, the packets come as the pictures are read, so this must be called before
+        the first picture is taken.
+        """
+        if self._pipe is not None:
+            while not self._audio.has_begun and len(self._ahead) < self.LONGEST_LOOK_AHEAD:
+                packet = next(self._demuxed, None)
+                if packet is None:
+                    break
+                self._ahead.append(packet)
+            return self._audio.reader()
+        container = open_container(self.path)
+        if not container.streams.audio:
+            container.close()
+            return None
+        return AudioInput(container.streams.audio[0], _audio_packets(container))
 
     def _decode(self) -> Iterator[Frame]:
         step = 1 / self.fps if self.fps else 0.0
@@ -84,7 +134,8 @@ class VideoSource(Source):
             if frame.pts is None or frame.time_base is None:
                 seconds += step
             else:
-                seconds = max(0.0, float(frame.pts * frame.time_base - self.start))
+                seconds = max(0.0, seconds, float(frame.pts * frame.time_base - self.start))
+            self._check_size(frame.width, frame.height)
             yield Frame(_upright(frame, reformatter), index, seconds, self.name)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
@@ -102,7 +153,8 @@ class VideoSource(Source):
             video_end = max(video_end, packet_end(packet))
             yield from frames
         end = video_end if lost else max(video_end, other_end)  # audio may be longer than the video
-        if self._seconds - end > max(0.5, 0.05 * self._seconds):
+        # The length of a file is declared by its first and last time, which say nothing about a clock that jumped.
+        if not self._clock.jumped and self._seconds - end > max(0.5, 0.05 * self._seconds):
             raise SourceError(
                 f"{self.path} is damaged or cut off: it ends after {end:.1f} of {self._seconds:.1f} seconds."
             )
@@ -110,24 +162,126 @@ class VideoSource(Source):
             raise SourceError(f"{self.path} is damaged: {lost} of its pictures cannot be decoded.")
 
     def _packets(self) -> Iterator[av.Packet[Stream]]:
-        """Every packet of every stream, up to the end or to where reading fails."""
+        """Every packet of every stream in continuous time, up to the end or to where reading fails."""
         try:
-            yield from self._container.demux()
-        except av.FFmpegError:
+            while True:
+                yield self._ahead.popleft() if self._ahead else next(self._demuxed)
+        except StopIteration:
+            return
+        except (av.FFmpegError, OSError):
             last: av.Packet[Stream] = av.Packet()
             last.stream = self._stream
             yield last  # an empty packet flushes the decoder
 
+    def _demux(self) -> Iterator[av.Packet[Stream]]:
+        """Every packet of every stream, in continuous time."""
+        for packet in self._container.demux():
+            jumped_before = self._clock.jumped
+            self._clock.correct(packet)
+            if self._clock.jumped and not jumped_before:
+                log.info("%s: its clock jumps, as in joined recordings; the time goes on without a gap.", self.path)
+            self._audio.add(packet)
+            yield packet
 
-def _open_video(path: Path) -> InputContainer:
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            size = f"{width}×{height} pixels"
+            raise SourceError(f"{self.path} has pictures of {size}; `max_pixels` allows {self._max_pixels} pixels.")
+
+
+@dataclass
+class AudioInput:
+    """The audio of a video.
+
+    Attributes:
+        stream: what it is encoded with.
+        packets: in order and in continuous time; None where a pipe has sent no more yet.
+    """
+
+    stream: AudioStream
+    packets: Iterator[av.Packet[AudioStream] | None]
+
+
+class _Queue:
+    """The audio packets of a pipe, which wait until somebody takes them.
+
+    Args:
+        container: the pipe.
+        wanted: whether to keep packets until ``start``; from then on they are kept if there is a reader.
+    """
+
+    def __init__(self, container: InputContainer, *, wanted: bool) -> None:
+        self._stream = container.streams.audio[0] if container.streams.audio else None
+        self._early: list[av.Packet[Any]] | None = [] if wanted else None
+        self._readers: list[deque[av.Packet[AudioStream]]] = []
+
+    def add(self, packet: av.Packet[Any]) -> None:
+        if packet.stream is not self._stream or packet.dts is None:
+            return
+        if self._early is not None:
+            self._early.append(packet)
+        for reader in self._readers:
+            reader.append(_copy(packet))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there was a packet, or none can come."""
+        return bool(self._early) or self._stream is None
+
+    def start(self) -> None:
+        """No reader is added from now on."""
+        self._early = None
+
+    def reader(self) -> AudioInput | None:
+        if self._stream is None:
+            return None
+        waiting = deque(map(_copy, self._early or ()))
+        self._readers.append(waiting)
+
+        def packets() -> Iterator[av.Packet[AudioStream] | None]:
+            while True:
+                yield waiting.popleft() if waiting else None
+
+        return AudioInput(self._stream, packets())
+
+
+def _copy(packet: av.Packet[Any]) -> av.Packet[Any]:
+    """A packet of its own for each reader, which may change its times."""
+    copy: av.Packet[Any] = av.Packet(bytes(packet))
+    copy.stream, copy.time_base = packet.stream, packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    copy.is_keyframe = packet.is_keyframe
+    return copy
+
+
+def _audio_packets(container: InputContainer) -> Iterator[av.Packet[AudioStream]]:
+    """The packets of the first audio stream, up to where reading fails; the video reports the damage."""
+    clock, wanted = Clock(container), container.streams.audio[0]
+    with container, suppress(av.FFmpegError):
+        for packet in container.demux():
+            clock.correct(packet)
+            if packet.stream is wanted:
+                yield packet  # type: ignore[misc]
+
+
+def open_container(path: Path, pipe: Pipe | None = None) -> InputContainer:
+    """A file or pipe, opened by FFmpeg. Raises av.FFmpegError if that fails."""
+    # Absolute, because a colon in a relative name would look like a protocol. Titles may be in any encoding.
+    return av.open(pipe or str(path.absolute()), "r", metadata_errors="replace")
+
+
+def _open_video(path: Path, pipe: Pipe | None) -> InputContainer:
     if path.is_dir():
         raise SourceError(f"{path} is a folder, not a video; use `image` for a folder of pictures.")
-    check_readable(path)
+    if pipe is None:
+        check_readable(path)
     try:
-        # Absolute, because a colon in a relative name would look like a protocol.
-        container = av.open(str(path.absolute()))
-    except av.FFmpegError as error:
-        raise SourceError(f"{path} cannot be opened as a video: it is not one, or damaged or cut off.") from error
+        container = open_container(path, pipe)
+    except (av.FFmpegError, OSError) as error:
+        advice = "" if pipe is None else " An MP4 in a pipe must have its index at the front (fast start)."
+        raise SourceError(
+            f"{path} cannot be opened as a video: it is not one, or damaged or cut off.{advice}"
+        ) from error
     kind = container.format.name
     if kind in ("tty", "image2") or kind.endswith("_pipe"):
         container.close()

@@ -192,7 +192,7 @@ class FailingContainer:
 def test_a_disk_that_fails_in_the_middle_of_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / "clip.mp4")
     open_video = video_module._open_video
-    monkeypatch.setattr(video_module, "_open_video", lambda path: FailingContainer(open_video(path), 30))
+    monkeypatch.setattr(video_module, "_open_video", lambda *given: FailingContainer(open_video(*given), 30))
     frames, message = read_until_error(path)
     assert len(frames) == 30  # including those that the decoder still had
     assert message == f"{path} is damaged or cut off: it ends after 1.0 of 2.0 seconds."
