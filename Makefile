@@ -8,6 +8,7 @@
 # make cards       the pages of the models from their model.json
 # make models      train all models again by recipes/ from the data sets in data/ (make models DATA=path): hours.
 #                  A stopped run continues with the same command.
+# make papers      the experiments of the networks' papers, and their table
 # Another Python: make PYTHON=python3.12 …    Another environment: make VENV=path …
 
 PYTHON ?= python3

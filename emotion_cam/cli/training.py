@@ -40,7 +40,7 @@ def train(
         data_folder: The folder that relative paths of data sets start from.
         stages_folder: The folder for the models of a recipe file's stages.
         resume: Continue a training that was stopped.
-        restart: Run stages of a recipe file anew whose model is of another recipe, instead of refusing to replace it.
+        restart: Replace models of another recipe, and run their stages again, instead of stopping with an error.
     """
     if recipe_file is not None:
         typed = [f"`{field.name}`" for field in fields(recipe) if getattr(recipe, field.name) != field.default]

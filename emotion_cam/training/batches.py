@@ -20,7 +20,7 @@ Teacher: TypeAlias = Callable[[npt.NDArray[np.float32]], Scores]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (faces, targets, weights), shuffled and augmented anew in every epoch, the same for the same seed.
+    """Batches of (faces, targets, weights), shuffled and augmented again in every epoch, the same for the same seed.
 
     Faces are float32 in [0, 255], (batch, height, width, 1); targets float32, (batch, classes), distributions; weights
     float32, (batch,). A weight is 1, or with ``balance`` above 0 the inverse frequency of the class to that power,

@@ -14,7 +14,7 @@ from pathlib import Path
 from emotion_cam.errors import TrainingError
 
 IMAGENET = "imagenet"
-"""The value of ``init`` that stands for the weights which keras.applications downloads."""
+"""The value of ``init`` for the weights that keras.applications downloads."""
 
 
 @dataclass(frozen=True)

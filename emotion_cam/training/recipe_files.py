@@ -64,7 +64,7 @@ def parse_recipe_file(text: str) -> RecipeFile:
         return RecipeFile((Stage("", _step(Recipe, table, "")),))
     unknown = sorted(set(table) - {"stages"})
     if unknown:
-        raise ValueError(f"`{unknown[0]}` stands outside of a stage.")
+        raise ValueError(f"`{unknown[0]}` is outside of a stage.")
     if not isinstance(table["stages"], list) or not table["stages"]:
         raise ValueError("`stages` must be a list of tables, written as [[stages]].")
     stages: list[Stage] = []

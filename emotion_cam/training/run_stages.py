@@ -48,7 +48,7 @@ def run_stages(
         out: the model folder of the result; the folder of several results, which have the names of their stages there.
         data_folder: the folder that relative paths of data sets start from.
         stages_folder: the folder of the stages' models.
-        restart: run stages anew whose folder has a model of another recipe; these are an error otherwise.
+        restart: replace models of another recipe, and run their stages again; they are an error otherwise.
         callbacks: gives callbacks of Keras for each training run.
 
     Returns:
@@ -182,7 +182,7 @@ class _Run:
         resume = self._is_stopped(folder, record)
         if not resume:
             shutil.rmtree(work_folder(folder), ignore_errors=True)
-        log.info("%s%s", command_line(recipe, folder, self._data_folder), " --resume" if resume else "")
+        log.info("%s%s", command_line(recipe, folder, self._data_folder), " (resumed)" if resume else "")
         train(
             recipe,
             folder,

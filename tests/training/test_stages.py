@@ -66,7 +66,7 @@ def test_a_single_recipe_needs_no_list_of_stages() -> None:
         ('epochs = "many"', "Expected `int`, got `str` - at `epochs`"),
         ("epochs = 0", "`epochs` must be at least 1, not 0"),
         ("stages = 1", "must be a list of tables"),
-        ('task = "x"\n[[stages]]\ncommand = "train"', "`task` stands outside of a stage"),
+        ('task = "x"\n[[stages]]\ncommand = "train"', "`task` is outside of a stage"),
         ('[[stages]]\ncommand = "cook"', "Stage 1 needs a `command`: train, average, export, evaluate"),
         ('[[stages]]\ncommand = "train"', "Stage 1 needs a `name`"),
         ('[[stages]]\ncommand = "train"\nname = "../x"', "Stage 1 needs a `name`"),
@@ -167,7 +167,7 @@ def settings(record: TrainingRecord) -> dict[str, Any]:
 
 
 def compare(stage: Stage, recipes: RecipeFile, origin: Origin) -> None:
-    """Check that a stage, and all that it came from, is what a card tells of a model."""
+    """Check that a stage, and all that it came from, is what a card records of a model."""
     names = tuple(name for name in stage.models if name in recipes)
     if isinstance(stage.making, AverageStep):
         origins = origin.parts
