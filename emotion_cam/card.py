@@ -13,7 +13,7 @@ This module needs msgspec and the standard library only.
 from __future__ import annotations
 
 import json
-import re
+import stat
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -21,7 +21,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from emotion_cam.checks import AnyPath, as_names, as_paths
+from emotion_cam.checks import AnyPath, as_names, as_paths, reason_of
 from emotion_cam.errors import ModelError
 
 FORMAT = 1
@@ -40,8 +40,17 @@ _PLACES = (Path(__file__).parent / "models", Path(__file__).parent.parent / "mod
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 """A share of a whole, such as an accuracy, a recall or a softmax score."""
 
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
-Name: TypeAlias = Annotated[str, Meta(min_length=1)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+Side: TypeAlias = Annotated[int, Meta(ge=1, le=1024)]
+"""A side of a network's input in pixels."""
+
+MARGINS = (-0.4, 1.0)
+"""The least and the largest margin: with less, nothing is left of a small face; with more, a large face's crop takes
+gigabytes."""
+
+_MOST_BYTES = 16_000_000
+"""The largest model.json that is read; a shipped one has a thousandth of it."""
 
 
 class DataEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -262,9 +271,9 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         task: what the model predicts, as users see it: "emotion", "gender" or any third.
-        labels: its classes, in the order of its scores; two or more, all different.
-        size: (height, width) of its input in pixels.
-        margin: what is added to the detector's box on every side, as a share of the box's side.
+        labels: its classes, in the order of its scores; 2 to 1000, all different.
+        size: (height, width) of its input in pixels, each 1 to 1024.
+        margin: what is added to the detector's box on every side, as a share of the box's side, in MARGINS.
         min_confidence: the top score below which the model calls itself unsure.
         steady: whether the label stays the same while a face is in view, as with gender.
         network: the name of the architecture; "" if unknown.
@@ -274,9 +283,9 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     task: Name
-    labels: Annotated[tuple[str, ...], Meta(min_length=2)]
-    size: tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
-    margin: Annotated[float, Meta(gt=-0.5)]
+    labels: Annotated[tuple[Name, ...], Meta(min_length=2, max_length=1000)]
+    size: tuple[Side, Side]
+    margin: Annotated[float, Meta(ge=MARGINS[0], le=MARGINS[1])]
     min_confidence: Share = 0.0
     steady: bool = False
     network: str = ""
@@ -291,6 +300,9 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("Expected different “labels”")
+        for name, texts in (("task", (self.task,)), ("labels", self.labels)):
+            if not all(text.isprintable() for text in texts):
+                raise ValueError(f"Expected text without control characters at “{name}”")
 
     @property
     def origin(self) -> Origin:
@@ -308,7 +320,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     file = folder / CARD
     try:
-        written = msgspec.json.decode(file.read_bytes())
+        return _read(file)
     except FileNotFoundError:
         reason = f"it has no {CARD}" if folder.is_dir() else "there is no such folder"
         raise ModelError(f"{folder} is not a model: {reason}.") from None
@@ -316,8 +328,18 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelError(f"{folder} is not a model: it is not a folder.") from None
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error.strerror}.") from error
-    except msgspec.DecodeError as error:
-        raise ModelError(f"{file} is not valid JSON: {_lower(error)}.") from error
+    except RecursionError as error:
+        raise ModelError(f"{file} is not a model card: it is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file} is not valid JSON: {reason_of(error)}.") from error
+
+
+def _read(file: Path) -> ModelCard:
+    status = file.stat()
+    # A pipe would be waited for, and a device has no end.
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)) or status.st_size > _MOST_BYTES:
+        raise ModelError(f"{file} is not a model card: it is no file, or too large.")
+    written = msgspec.json.decode(file.read_bytes())
     _check_format(file, written)
     return _convert(file, _each_training(written, _nested))
 
@@ -395,14 +417,7 @@ def _convert(file: Path, written: Any) -> ModelCard:
     try:
         return msgspec.convert(written, ModelCard)
     except msgspec.ValidationError as error:
-        # msgspec says "Expected `int`, got `str` - at `$.size[0]`", but backticks are for parameters.
-        reason = re.sub("`([^`]+)`", r"“\1”", _lower(error)).replace(" - at “$.", " at “")
-        raise ModelError(f"{file} is not a model card: {reason}.") from error
-
-
-def _lower(error: Exception) -> str:
-    reason = str(error)
-    return reason if reason.startswith("JSON") else reason[:1].lower() + reason[1:]
+        raise ModelError(f"{file} is not a model card: {reason_of(error)}.") from error
 
 
 _RECORDED = tuple(name for name in TrainingRecord.__struct_fields__ if name != "settings")

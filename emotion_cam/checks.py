@@ -5,6 +5,7 @@ Imports nothing heavy; ``pictures`` checks pictures.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
@@ -88,3 +89,14 @@ def described(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {value[:60]!r}"
     return f"a value of type {type(value).__name__}"
+
+
+def reason_of(error: Exception) -> str:
+    """What msgspec says is wrong, for the middle of a sentence.
+
+    >>> reason_of(ValueError("Expected `int`, got `str` - at `$.size[0]`"))
+    'expected “int”, got “str” at “size[0]”'
+    """
+    reason = re.sub(r" - at `(key in )?\$(\[\.\.\.\])?`", "", str(error))  # in free settings, without a name
+    reason = re.sub("`([^`]+)`", r"“\1”", reason).replace(" - at “$.", " at “")  # backticks are for parameters
+    return reason if reason.startswith("JSON") else reason[:1].lower() + reason[1:]

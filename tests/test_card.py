@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,15 @@ def test_settings_are_free_and_stand_beside_the_other_fields(tmp_path: Path) -> 
         ({"labels": "yes"}, "expected “array”, got “str” at “labels”"),
         ({"size": [48]}, "expected “array” of length 2, got 1 at “size”"),
         ({"size": [48, 0]}, "expected “int” >= 1 at “size[1]”"),
+        ({"size": [2048, 48]}, "expected “int” <= 1024 at “size[0]”"),
+        ({"size": [10**30, 48]}, "expected “int” <= 1024 at “size[0]”"),
+        ({"margin": -0.5}, "expected “float” >= -0.4 at “margin”"),
+        ({"margin": 300}, "expected “float” <= 1.0 at “margin”"),
+        ({"labels": ["a" * 201, "b"]}, "expected “str” of length <= 200 at “labels[0]”"),
+        ({"labels": [str(number) for number in range(1001)]}, "expected “array” of length <= 1000 at “labels”"),
+        ({"labels": ["yes\n", "no"]}, "expected text without control characters at “labels”"),
+        ({"task": "\x1b[2J"}, "expected text without control characters at “task”"),
+        ({"parameters": 10**16}, "expected “int” <= 1000000000000000 at “parameters”"),
         ({"margin": "0.1"}, "expected “float”, got “str” at “margin”"),
         ({"min_confidence": 1.5}, "expected “float” <= 1.0 at “min_confidence”"),
         ({"training": []}, "expected “object”, got “array” at “training”"),
@@ -123,6 +133,36 @@ def test_a_bad_field_is_named(tmp_path: Path, fields: dict[str, Any], message: s
     with pytest.raises(ModelError) as raised:
         read_card(make_model(tmp_path, **fields))
     assert str(raised.value) == f"{tmp_path / 'model.json'} is not a model card: {message}."
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "is not a model card: it is nested too deeply."),
+        (b'{"before":' * 700 + b"{}" + b"}" * 700, "is not a model card: "),
+        (b'{"margin": NaN}', "is not valid JSON: JSON is malformed: invalid character (byte 11)."),
+        (b'{"size": [Infinity, 48]}', "is not valid JSON: JSON is malformed: invalid character (byte 10)."),
+        (b'{"margin": 1e400}', "is not valid JSON: number out of range."),
+        (b'{"task": "\xff"}', "is not valid JSON: 'utf-8' codec can't decode byte 0xff in position"),
+        (b'{"task": "\\ud800"}', "is not valid JSON: "),
+        (b"1" * 5000, "is not valid JSON: integer value out of range."),
+        (b" " * 17_000_000, "is not a model card: it is no file, or too large."),
+    ],
+    ids=lambda value: value[:12].decode(errors="replace") if isinstance(value, bytes) else "",
+)
+def test_a_hostile_file_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "model.json").write_bytes(content)
+    with pytest.raises(ModelError) as raised:
+        read_card(tmp_path)
+    assert str(raised.value).startswith(f"{tmp_path / 'model.json'} {message}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.json")
+    with pytest.raises(ModelError, match="it is no file, or too large"):
+        read_card(tmp_path)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

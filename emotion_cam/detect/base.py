@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.checks import check_number
+from emotion_cam.errors import DetectorError
 from emotion_cam.pictures import as_picture
 from emotion_cam.preprocess import crop
 from emotion_cam.types import Box, Image
@@ -135,6 +136,7 @@ class NetworkDetector(ABC):
 
         Raises:
             TypeError, ValueError: ``image`` is not a picture; see ``pictures.as_picture``.
+            DetectorError: the model file is damaged, so that the network's boxes are not numbers.
         """
         return self._search(as_picture(image), ())
 
@@ -145,8 +147,8 @@ class NetworkDetector(ABC):
     def find_near(self, image: Image, box: Box) -> Box | None:
         """Find one face near its previous place; see ``StreamDetector``."""
         area = box.padded(self.crop_margin)
-        corners = self.corners(_to_color(crop(image, area)), box.width / self.CROP_SCALE).tolist()
-        faces = [self.framing.square(*row).moved(area.x1, area.y1) for row in corners]
+        squares = self._squares(crop(image, area), box.width / self.CROP_SCALE)
+        faces = [square.moved(area.x1, area.y1) for square in squares]
         faces = [face for face in faces if same_face(face, box) and mostly_inside(face, image)]
         return max(faces, key=box.iou, default=None)
 
@@ -155,13 +157,20 @@ class NetworkDetector(ABC):
             return []
         smallest = max(1.0, self.min_face * min(image.shape[:2]))
         boxes: list[Box] = []
-        for row in self.corners(_to_color(image), smallest).tolist():
-            proposal = self.framing.square(*row)
+        for proposal in self._squares(image, smallest):
             if mostly_inside(proposal, image) and not any(same_face(proposal, other) for other in (*known, *boxes)):
                 box = self.find_near(image, proposal) or proposal
                 if box.width >= smallest and not any(same_face(box, other) for other in (*known, *boxes)):
                     boxes.append(box)
         return sorted(boxes, key=largest_first)
+
+    def _squares(self, image: Image, smallest: float) -> list[Box]:
+        """The network's boxes as the cascade frames faces; those without a size are left out."""
+        with np.errstate(all="ignore"):  # what a damaged file gives is refused below
+            corners = self.corners(_to_color(image), smallest)
+        if not np.isfinite(corners).all():
+            raise DetectorError("The detector's model file is damaged: its boxes are not numbers.")
+        return [self.framing.square(x1, y1, x2, y2) for x1, y1, x2, y2 in corners.tolist() if x1 < x2 and y1 < y2]
 
 
 def check_min_face(min_face: float) -> None:

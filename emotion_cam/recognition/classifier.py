@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +116,7 @@ class Classifier:
             scores, maps = self._run(crops.astype(np.float32)[..., None])
         except Exception as error:  # both runtimes raise errors of many kinds
             raise ModelError(f"{self._file} cannot be run; export it again.") from error
-        if scores.shape != (len(crops), len(self.card.labels)) or not math.isfinite(scores.sum()):
+        if scores.shape != (len(crops), len(self.card.labels)) or not np.isfinite(scores).all():
             raise ModelError(f"{self._file} is damaged: its scores are not numbers between 0 and 1; export it again.")
         return scores, maps
 

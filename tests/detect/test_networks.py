@@ -145,6 +145,21 @@ def test_faces_that_are_large_enough_are_returned_by_size(blind_in_crops: bool) 
     assert RectangleDetector(min_face=0.05, blind_in_crops=blind_in_crops)(picture) == [B, A, SMALL]
 
 
+@pytest.mark.parametrize("box", [(np.nan, 1, 2, 3), (0, 0, np.inf, 9)])
+def test_boxes_that_are_not_numbers_come_from_a_damaged_file(box: tuple[float, ...]) -> None:
+    detector = RectangleDetector()
+    detector.corners = lambda image, smallest: np.array([box], np.float32)  # type: ignore[method-assign]
+    with pytest.raises(DetectorError, match=r"model file is damaged: its boxes are not numbers\.$"):
+        detector(with_rectangles(A))
+
+
+def test_boxes_without_a_size_are_left_out() -> None:
+    detector = RectangleDetector()
+    boxes = np.array([(9, 9, 3, 20), (9, 9, 3, 3), (5, 5, 5, 5)], np.float32)
+    detector.corners = lambda image, smallest: boxes  # type: ignore[method-assign]
+    assert detector(with_rectangles(A)) == []
+
+
 def test_a_search_is_done_where_a_round_begins_and_a_known_face_is_found_in_its_crop() -> None:
     detector = RectangleDetector()
     assert isinstance(detector, StreamDetector)

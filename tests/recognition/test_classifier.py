@@ -19,6 +19,13 @@ def change(folder: Path, **fields: object) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
 
 
+def fill(file: Path, start: int, count: int, byte: int = 0) -> None:
+    """Overwrite a part of a file with one byte, as a failing disk does."""
+    content = bytearray(file.read_bytes())
+    content[start : start + count] = bytes([byte]) * len(content[start : start + count])
+    file.write_bytes(content)
+
+
 def test_the_shipped_models_are_complete() -> None:
     models = shipped_models()
     assert set(models) >= {"emotion", "gender"}
@@ -66,6 +73,8 @@ def test_the_scores_follow_from_the_class_maps(portrait: Image, face: Box, task:
         (lambda folder: change(folder, labels=["a"] * 7), "not a model card"),
         (lambda folder: (folder / "model.tflite").write_bytes(b"nonsense"), "not a LiteRT model"),
         (lambda folder: (folder / "model.tflite").write_bytes(b""), "not a LiteRT model"),
+        (lambda folder: fill(folder / "model.tflite", 0, 250_000), "not a LiteRT model"),
+        (lambda folder: fill(folder / "model.tflite", 60_000, 20_000, 0xFF), "scores are not numbers"),
         (lambda folder: change(folder, labels=["good", "bad"]), "inconsistent"),
         (lambda folder: change(folder, size=[64, 64]), "inconsistent"),
     ],
@@ -97,3 +106,27 @@ def test_a_missing_folder_and_an_unknown_runtime_are_refused(tmp_path: Path) -> 
 def test_litert_prints_nothing_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
     Classifier(shipped_models()["emotion"])([np.zeros((48, 48), np.uint8)])
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["checksum", "truncated", "zeros", "text", "another network"])
+def test_a_damaged_keras_file_is_named(emotion_model: Path, damage: str) -> None:
+    file = emotion_model / "model.keras"
+    if damage == "checksum":
+        fill(file, file.stat().st_size // 2, 8, 0xAA)
+    elif damage == "another network":
+        file.unlink()
+        save_another_network(file)
+    else:
+        size = file.stat().st_size
+        file.write_bytes({"truncated": file.read_bytes()[:-99], "zeros": bytes(size), "text": b"nonsense"}[damage])
+    with pytest.raises(ModelError, match=r"model\.keras|inconsistent") as error:
+        Classifier(emotion_model, runtime="keras")
+    assert "\n" not in str(error.value)
+
+
+def save_another_network(file: Path) -> None:
+    import keras
+
+    words = keras.Input((None,), dtype="string")
+    keras.Model(words, keras.layers.Identity()(words)).save(file)
