@@ -27,6 +27,8 @@ def fragment_options(sound_start: float | None, codec: str | None) -> dict[str, 
         # Without the trailer, an index that is not needed here: behind it, FFmpeg would not notice a full disk.
         "movflags": f"+{'delay' if waits else 'empty'}_moov+default_base_moof+skip_trailer",
         "flush_packets": "1",
+        # No packet waits for another stream: if FFmpeg refused one that had waited, it would lose those behind it.
+        "max_interleave_delta": "1",  # microseconds
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,11 @@ class OutputSpec:
         return bool(self.out) and STDOUT not in self.out and not self.show and not self.has_virtual_camera
 
     def named_after(self, video: str | Path) -> tuple[Path, ...]:
-        """The outputs for one video, with the video's name in the place of NAME."""
-        return tuple(Path(str(path).replace(NAME, Path(video).stem)) for path in self.out)
+        """The outputs for one video, with the video's name in the place of NAME. No name contains a password."""
+        from emotion_cam.sources.address import is_address, stem_of
+
+        stem = stem_of(str(video)) if is_address(str(video)) else Path(video).stem
+        return tuple(Path(str(path).replace(NAME, "stdin" if stem == "-" else stem)) for path in self.out)
 
     @contextlib.contextmanager
     def open(self, source: Source, controls: Controls, tasks: Sequence[str] = ()) -> Iterator[list[Sink]]:
@@ -106,6 +110,7 @@ def refuse_duplicates(out: Sequence[Path]) -> None:
 
     known = set()
     for path in out:
-        if path.resolve() in known:
+        real = os.path.realpath(path)  # Path.resolve raises an error for a link to itself
+        if real in known:
             raise SinkError(f"{path} is given twice in `out`; each output needs a name of its own.")
-        known.add(path.resolve())
+        known.add(real)

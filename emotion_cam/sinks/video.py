@@ -83,6 +83,8 @@ class VideoSink(FileSink):
             self._encoder.shutdown()
             if self._file is not None:
                 self._file.close()
+            if self._audio is not None:
+                self._audio.close()
         if self._file is not None and self.path.suffix.lower() == ".mp4":
             self._join_fragments()
 
@@ -114,7 +116,7 @@ class _VideoFile:
     def __init__(
         self, path: Path, image: Image, fps: float, live: bool, source: VideoSource | None, audio: AudioInput | None
     ) -> None:
-        is_mp4 = path.suffix.lower() == ".mp4"
+        self._is_mp4 = is_mp4 = path.suffix.lower() == ".mp4"
         self._source = source
         self._sound = Sound(source, audio) if source is not None and audio is not None else None
         start, codec = (self._sound.start, self._sound.codec) if self._sound else (None, None)
@@ -136,6 +138,7 @@ class _VideoFile:
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
         self._ticks = -1
         self._last: av.VideoFrame | None = None
+        self._waiting: dict[int, Packet[Any]] = {}  # by stream
         self._last_duration = 1 / fps
         if self._sound is not None:
             self._sound.join(self._file, self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs)
@@ -154,6 +157,8 @@ class _VideoFile:
         try:
             self._write_sound(until=math.inf if self._source and self._source.ended else end)
             self._mux(self._video.encode(None))
+            for packet in self._waiting.values():
+                self._write(packet)
         finally:
             with self._sound_errors():
                 self._file.close()
@@ -170,9 +175,20 @@ class _VideoFile:
                 self._mux([packet])
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        """Write packets, to MP4 each when the next one of its stream is known: in fragments, lengths must be exact."""
         for packet in packets:
-            with self._sound_errors():
-                self._file.mux(packet)
+            before = self._waiting.pop(packet.stream.index, None)
+            if before is not None and packet.dts is not None and before.dts is not None:
+                before.duration = packet.dts - before.dts
+                self._write(before)
+            if self._is_mp4:
+                self._waiting[packet.stream.index] = packet
+            else:
+                self._write(packet)
+
+    def _write(self, packet: Packet[Any]) -> None:
+        with self._sound_errors():
+            self._file.mux(packet)
 
     @contextmanager
     def _sound_errors(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ import itertools
 import logging
 import math
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 
 from emotion_cam.errors import SourceError
+from emotion_cam.sources.address import is_address, public_address
 from emotion_cam.sources.base import Source
 from emotion_cam.sources.devices import camera_backend, find_camera, why_not_opened
 from emotion_cam.types import Frame
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _POLL_INTERVAL = 0.1  # seconds
 _STREAM_TIMEOUT = 10_000  # milliseconds in which a stream must answer, or send the next frame
+_FROZEN = 10.0  # seconds without a picture after which a camera counts as lost, although OpenCV still waits for it
 _CLOSE_TIMEOUT = 2.0  # seconds in which the reader must end; one that hangs in a dead camera ends with the program
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between attempts to reconnect, which double each time
 
@@ -43,7 +44,8 @@ class CameraSource(Source):
         camera: what ``find_camera`` takes, or an address with ://.
         size: (width, height) in pixels to ask the camera for; it uses the nearest one that it has.
         fps: frames per second to ask the camera for; it uses the nearest rate that it has.
-        reconnect: how many seconds to retry when no more frames arrive; 0 does not retry, inf never gives up.
+        reconnect: how many seconds to retry when no more frames arrive; 0 does not retry, inf never gives up. A camera
+            that hangs counts as lost after 10 seconds without a frame.
 
     Raises:
         SourceError: there is no such camera or stream, it sends nothing, or a stream is asked for a size or rate; while
@@ -63,12 +65,12 @@ class CameraSource(Source):
     ) -> None:
         if not reconnect >= 0:
             raise ValueError(f"`reconnect` must be at least 0 seconds, not {reconnect:g}.")
-        self._address = str(camera) if "://" in str(camera) else None
+        self._address = str(camera) if is_address(str(camera)) else None
         self._camera = camera
         self._requested = size, fps
         self._reconnect = reconnect
-        # Without the password, which must not end up in tables and messages.
-        self.name = re.sub(r"://[^/@]*@", "://", self._address or f"camera {find_camera(camera)}")
+        # Without passwords, which must not end up in tables and messages.
+        self.name = public_address(self._address) if self._address else f"camera {find_camera(camera)}"
         if self._address and (size or fps):
             raise SourceError(f"{self.name} is a stream, which takes neither `size` nor `fps`: leave them out.")
         self._capture, image = self._open()  # now, so that errors come before the models are loaded
@@ -79,6 +81,9 @@ class CameraSource(Source):
         self._log_difference()
 
         self._newest: Frame | None = self._frame(image, 0)
+        self._count = 1
+        self._latest = time.monotonic()  # when a picture arrived
+        self._lost_at: float | None = None  # when no more arrived; None while they do
         self._error: Exception | None = None
         self._closed = False
         self._changed = threading.Condition()
@@ -98,6 +103,8 @@ class CameraSource(Source):
                 return
             if frame is None and self._error is not None:
                 raise self._error
+            if frame is None:
+                self._check_deadline()
             yield frame
 
     def close(self) -> None:
@@ -145,49 +152,76 @@ class CameraSource(Source):
             for index in itertools.count(1):
                 ok, image = self._capture.read()
                 if not ok:
-                    image = self._reopen(index)
+                    image = self._reopen()
                 with self._changed:
                     if self._closed:
                         return
+                    self._log_return()
                     self._newest = self._frame(image, index)
+                    self._count, self._latest = index + 1, time.monotonic()
                     self._changed.notify()
         except Exception as error:
+            if isinstance(error, cv2.error):
+                error = SourceError(f"{self._title} cannot be read: {error}.")
             with self._changed:
                 self._error = error
                 self._changed.notify()
         finally:
             self._capture.release()  # in this thread: releasing a capture that another thread is reading crashes
 
-    def _reopen(self, frame_count: int) -> MatLike:
+    def _reopen(self) -> MatLike:
         """Retry until a picture arrives.
-
-        Args:
-            frame_count: how many frames arrived before.
 
         Raises:
             SourceError: the time to retry is over, or the source was closed.
         """
-        lost = f"{self._title} stopped sending pictures after {frame_count} frame{'s' * (frame_count != 1)}"
-        # OpenCV does not distinguish a stream that ended from one that was lost.
-        why = "it ended, or the connection was lost." if self._address else "was it unplugged?"
-        if not self._reconnect:
-            raise SourceError(f"{lost}: {why}")
         self._capture.release()
-        how_long = "forever" if math.isinf(self._reconnect) else f"for {self._reconnect:g} seconds"
-        log.warning("%s; retrying %s.", lost, how_long)
-        start, elapsed, pause = time.monotonic(), 0.0, _FIRST_PAUSE
-        while elapsed < self._reconnect:
+        start, pause = self._log_loss(), _FIRST_PAUSE
+        while (left := start + self._reconnect - time.monotonic()) > 0:
             with self._changed:
-                if self._changed.wait_for(lambda: self._closed, timeout=min(pause, self._reconnect - elapsed)):
+                if self._changed.wait_for(lambda: self._closed, timeout=min(pause, left)):
                     break
-            elapsed, pause = time.monotonic() - start, min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 self._capture, image = self._open()
             except SourceError:
                 continue
-            log.info("%s is back after %.1f seconds.", self._title, time.monotonic() - start)
             return image
-        raise SourceError(f"{lost}, and did not come back within {self._reconnect:g} seconds: {why}")
+        raise self._lost_error()
+
+    def _check_deadline(self) -> None:
+        """Raise SourceError if no picture arrives for too long while the reader hangs in a call of OpenCV."""
+        now = time.monotonic()
+        if self._lost_at is None and now - self._latest > _FROZEN:
+            self._log_loss()
+        # A moment later than the reader, whose error comes first if it does not hang.
+        if self._lost_at is not None and now - self._lost_at > self._reconnect + 2 * _POLL_INTERVAL:
+            raise self._lost_error()
+
+    def _log_loss(self) -> float:
+        """Log, once for each loss, that the camera is lost, if it will be opened again; returns when that was."""
+        with self._changed:
+            if self._lost_at is None:
+                self._lost_at = time.monotonic()
+                if self._reconnect and not self._closed:
+                    how_long = "forever" if math.isinf(self._reconnect) else f"for {self._reconnect:g} seconds"
+                    log.warning("%s; retrying %s.", self._lost, how_long)
+            return self._lost_at
+
+    def _log_return(self) -> None:
+        if self._lost_at is not None:
+            log.info("%s is back after %.1f seconds.", self._title, time.monotonic() - self._lost_at)
+            self._lost_at = None
+
+    @property
+    def _lost(self) -> str:
+        return f"{self._title} stopped sending pictures after {self._count} frame{'s' * (self._count != 1)}"
+
+    def _lost_error(self) -> SourceError:
+        # OpenCV does not distinguish a stream that ended from one that was lost.
+        why = "it ended, or the connection was lost." if self._address else "was it unplugged?"
+        late = f", and did not come back within {self._reconnect:g} seconds" if self._reconnect else ""
+        return SourceError(f"{self._lost}{late}: {why}")
 
     @property
     def _title(self) -> str:

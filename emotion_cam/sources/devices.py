@@ -80,6 +80,7 @@ def find_camera(camera: int | str) -> int:
     matches = [found for found in cameras if text.casefold() in found.name.casefold()]
     # An exact match wins: “webcam” is “Webcam” and not “Webcam Pro”.
     matches = [found for found in matches if text.casefold() == found.name.casefold()] or matches
+    text = text.rpartition("@")[2]  # in an address that lacks its scheme, what is before it may be a password
     if len(matches) > 1:
         raise SourceError(f"“{text}” matches several cameras, {_listed(matches)}: give a number, or more of the name.")
     if not matches:

@@ -121,10 +121,11 @@ class VideoSource(Source):
                 self._ahead.append(packet)
             return self._audio.reader()
         container = open_container(self.path)
-        if not container.streams.audio:
+        stream = _audio_stream(container)
+        if stream is None:
             container.close()
             return None
-        return AudioInput(container.streams.audio[0], _audio_packets(container))
+        return AudioInput(stream, _audio_packets(container, stream), container)
 
     def _decode(self) -> Iterator[Frame]:
         step = 1 / self.fps if self.fps else 0.0
@@ -196,10 +197,16 @@ class AudioInput:
     Attributes:
         stream: what it is encoded with.
         packets: in order and in continuous time; None where a pipe has sent no more yet.
+        container: what must be closed in the end; None if it is the video's own.
     """
 
     stream: AudioStream
     packets: Iterator[av.Packet[AudioStream] | None]
+    container: InputContainer | None = None
+
+    def close(self) -> None:
+        if self.container is not None:
+            self.container.close()
 
 
 class _Queue:
@@ -211,7 +218,7 @@ class _Queue:
     """
 
     def __init__(self, container: InputContainer, *, wanted: bool) -> None:
-        self._stream = container.streams.audio[0] if container.streams.audio else None
+        self._stream = _audio_stream(container)
         self._early: list[av.Packet[Any]] | None = [] if wanted else None
         self._readers: list[deque[av.Packet[AudioStream]]] = []
 
@@ -254,10 +261,19 @@ def _copy(packet: av.Packet[Any]) -> av.Packet[Any]:
     return copy
 
 
-def _audio_packets(container: InputContainer) -> Iterator[av.Packet[AudioStream]]:
-    """The packets of the first audio stream, up to where reading fails; the video reports the damage."""
-    clock, wanted = Clock(container), container.streams.audio[0]
-    with container, suppress(av.FFmpegError):
+def _audio_stream(container: InputContainer) -> AudioStream | None:
+    """The first audio stream whose codec FFmpeg knows."""
+    return next((stream for stream in container.streams.audio if _is_known(stream)), None)
+
+
+def _is_known(stream: Stream) -> bool:
+    return stream.codec_context is not None
+
+
+def _audio_packets(container: InputContainer, wanted: AudioStream) -> Iterator[av.Packet[AudioStream]]:
+    """The packets of a stream, up to where reading fails; the video reports the damage."""
+    clock = Clock(container)
+    with suppress(av.FFmpegError):
         for packet in container.demux():
             clock.correct(packet)
             if packet.stream is wanted:
@@ -292,8 +308,11 @@ def _open_video(path: Path, pipe: Pipe | None) -> InputContainer:
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:  # the cover of a song is a video stream too
+        is_cover = stream.disposition & Disposition.attached_pic  # of a song; it is a video stream too
+        if _is_known(stream) and not is_cover:
             return stream
+    if any(not _is_known(stream) for stream in container.streams.video):
+        raise SourceError(f"{path} cannot be decoded: FFmpeg does not know how its pictures are compressed.")
     raise SourceError(f"{path} has no pictures in it, only audio or other data.")
 
 
