@@ -201,18 +201,18 @@ async def frames(websocket: WebSocket, service: Shared) -> None:
 
 
 @router.websocket("/v1/stream")
-async def stream(websocket: WebSocket, service: Shared, pictures: bool = False, maps: bool = False) -> None:
+async def stream(websocket: WebSocket, service: Shared, pictures: bool = False, detail: bool = False) -> None:
     """The results of the server's own source: a text for each frame, as a line of JSON Lines.
 
-    With ``pictures``, a binary message for each: the length of the JSON (4 bytes, little endian), the JSON with the
-    picture's size, and the picture as JPEG, scaled down to at most 1280 pixels. With ``maps`` too, class maps.
+    With ``detail``, the picture's size and class maps are added. With ``pictures``, a frame is a binary message: the
+    length of the JSON (4 bytes, little endian), the JSON, and the picture as JPEG, scaled down to at most 1280 pixels.
     """
     await websocket.accept()
     live = service.live
     if live is None:
         await websocket.close(1008, "This server has no source of its own: start it with a camera or a video.")
         return
-    sending = asyncio.ensure_future(_send_moments(websocket, service, live, pictures=pictures, maps=maps))
+    sending = asyncio.ensure_future(_send_moments(websocket, service, live, pictures=pictures, detail=detail))
     reading = asyncio.ensure_future(_until_left(websocket))
     try:
         await asyncio.wait([sending, reading], return_when=asyncio.FIRST_COMPLETED)
@@ -227,7 +227,7 @@ async def stream(websocket: WebSocket, service: Shared, pictures: bool = False, 
 
 
 async def _send_moments(
-    websocket: WebSocket, service: Service, live: LiveSource, *, pictures: bool, maps: bool
+    websocket: WebSocket, service: Service, live: LiveSource, *, pictures: bool, detail: bool
 ) -> tuple[int, str]:
     """Send every moment; returns why it ended, as a close code and a reason."""
     patience = service.limits.idle_seconds
@@ -236,14 +236,14 @@ async def _send_moments(
             async for moment in moments:
                 if moment is None:
                     continue
+                head = moment.details() if detail else moment.line
                 if pictures:
                     jpeg = await asyncio.to_thread(moment.jpeg, annotated=False)
-                    head = moment.details(maps=maps)
                     await asyncio.wait_for(
                         websocket.send_bytes(len(head).to_bytes(4, "little") + head + jpeg), patience
                     )
                 else:
-                    await asyncio.wait_for(websocket.send_text(moment.line.decode()), patience)
+                    await asyncio.wait_for(websocket.send_text(head.decode()), patience)
     except FullError as error:
         service.metrics.refused.labels("full").inc()
         return FULL, str(error)

@@ -51,15 +51,15 @@ class Moment:
 
     result: Result
     line: bytes
-    _details: dict[bool, bytes] = field(default_factory=dict)
+    _details: bytes | None = None
     _jpegs: dict[bool, bytes] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def details(self, *, maps: bool) -> bytes:
+    def details(self) -> bytes:
         """The result as JSON with what a page needs to draw it; see ``detailed``."""
-        if maps not in self._details:
-            self._details[maps] = msgspec.json.encode(detailed(self.result, maps=maps))
-        return self._details[maps]
+        if self._details is None:
+            self._details = msgspec.json.encode(detailed(self.result, maps=True))
+        return self._details
 
     def jpeg(self, *, annotated: bool) -> bytes:
         """The picture as a JPEG file. Faces that the view blurs are blurred, whether it is annotated or not."""
