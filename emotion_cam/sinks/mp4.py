@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 # Before av, which loads its own X library: in the other order OpenCV uses that one, and its windows hang.
@@ -32,8 +33,14 @@ def fragment_options(sound_start: float | None, codec: str | None) -> dict[str, 
     }
 
 
-def join_fragments(path: Path, target: Path) -> None:
+def join_fragments(path: Path, target: Path, starts: Mapping[int, float]) -> None:
     """Copy every packet of an MP4 file in fragments into an ordinary one, with its index at the front.
+
+    Args:
+        path: the file in fragments.
+        target: the ordinary file.
+        starts: the time of the first packet of each stream in seconds; fragments can state a late one only by a first
+            packet that is long.
 
     Raises:
         av.FFmpegError: the file cannot be read, or the target cannot be written, as on a full disk.
@@ -43,10 +50,14 @@ def join_fragments(path: Path, target: Path) -> None:
         av.open(str(target.absolute()), "w", container_options={"movflags": "+faststart"}) as whole,
     ):
         copies = {}
+        late = {stream: start for stream, start in starts.items() if start > _LATE}
         for stream in fragments.streams:
             copies[stream.index] = copy = whole.add_stream_from_template(stream)
             copy.time_base = stream.time_base  # so that no time is rounded
         for packet in fragments.demux():
             if packet.dts is not None:  # the empty packets at the end have no time
+                start = late.pop(packet.stream.index, None)
+                if start is not None:
+                    packet.pts = packet.dts = round(start / packet.time_base)
                 packet.stream = copies[packet.stream.index]
                 whole.mux(packet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
@@ -86,12 +86,12 @@ class VideoSink(FileSink):
             if self._audio is not None:
                 self._audio.close()
         if self._file is not None and self.path.suffix.lower() == ".mp4":
-            self._join_fragments()
+            self._join_fragments(self._file.starts)
 
-    def _join_fragments(self) -> None:
+    def _join_fragments(self, starts: Mapping[int, float]) -> None:
         whole = temporary_path(self.path, "w")
         try:
-            join_fragments(self._temporary, whole)
+            join_fragments(self._temporary, whole, starts)
             whole.replace(self._temporary)
         except OSError as error:
             # The fragments are complete and can be played: a full disk is no reason to fail now.
@@ -102,7 +102,11 @@ class VideoSink(FileSink):
 
 
 class _VideoFile:
-    """A video file that is being written: pictures of the size of ``image``, and the sound of the source, if any."""
+    """A video file that is being written: pictures of the size of ``image``, and the sound of the source, if any.
+
+    Attributes:
+        starts: the time of the first packet of each stream, in seconds.
+    """
 
     CLOCK = 360_000
     """Ticks per second: the usual clocks, 1/1000, 1/24000, 1/30000 and 1/90000 s, are whole numbers of them."""
@@ -138,6 +142,7 @@ class _VideoFile:
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
         self._ticks = -1
         self._last: av.VideoFrame | None = None
+        self.starts: dict[int, float] = {}
         self._waiting: dict[int, Packet[Any]] = {}  # by stream
         self._last_duration = 1 / fps
         if self._sound is not None:
@@ -177,6 +182,8 @@ class _VideoFile:
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         """Write packets, to MP4 each when the next one of its stream is known: in fragments, lengths must be exact."""
         for packet in packets:
+            if packet.dts is not None and packet.time_base is not None:
+                self.starts.setdefault(packet.stream.index, float(packet.dts * packet.time_base))
             before = self._waiting.pop(packet.stream.index, None)
             if before is not None and packet.dts is not None and before.dts is not None:
                 before.duration = packet.dts - before.dts
