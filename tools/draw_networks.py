@@ -19,7 +19,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
 
-import emotion_cam.training  # noqa: F401 - sets the environment that TensorFlow reads when it starts
 from emotion_cam.training.networks import mini_xception, xception
 
 WIDTH, LINE, GAP = 3.4, 0.26, 0.62

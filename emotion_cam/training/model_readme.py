@@ -174,8 +174,8 @@ def _accuracy(card: ModelCard) -> Iterator[str]:
     yield (
         f"Measured by `emotion-cam evaluate` on the network in this folder{run_by}. "
         "The weights were chosen on validation; test was used for this table only. Balanced accuracy is the mean "
-        f"recall of the classes; calibration error is the mean distance between score and accuracy over {BINS} bins (Guo "
-        "et al. 2017)."
+        f"recall of the classes; calibration error is the mean distance between score and accuracy over {BINS} bins "
+        "(Guo et al. 2017)."
     )
 
 
