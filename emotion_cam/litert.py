@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_MOST_NUMBERS = 100_000_000
+"""The most numbers of a tensor. A damaged file may ask for so many that the system stands still."""
 
 
 def open_interpreter(file: Path, threads: int) -> Any:
@@ -24,6 +28,8 @@ def open_interpreter(file: Path, threads: int) -> Any:
 
     with silenced_stderr():
         interpreter = Interpreter(str(file), num_threads=threads)
+        if any(math.prod(map(int, tensor["shape"])) > _MOST_NUMBERS for tensor in interpreter.get_tensor_details()):
+            raise ValueError("a tensor is larger than any face needs: the file is damaged")
         interpreter.allocate_tensors()
     return interpreter
 

@@ -3,21 +3,27 @@
 A CSV table has a row for each face, task and label; ``top`` marks the most likely label, unless the network is unsure.
 A frame without faces has a row without a face, and a face without predictions has a row without a task. JSON Lines has
 one object for each frame, the one of ``Result.as_dict``.
+
+Tables that are read come from anywhere. So every line is checked where it comes in: the types below say what may stand
+in it, and nothing else passes.
 """
 
 from __future__ import annotations
 
 import csv
-import json
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
+from emotion_cam.checks import reason_of
 from emotion_cam.errors import SourceError
 from emotion_cam.types import Box, Face, Frame, Prediction
 
@@ -43,6 +49,77 @@ def _short_rows(frame: Frame, faces: Sequence[Face]) -> Iterator[tuple[object, .
         for task, prediction in face.predictions.items():
             for label, score in zip(prediction.labels, prediction.scores, strict=True):
                 yield *located, task, label, f"{score:.6f}", int(label == prediction.label)
+
+
+Index: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
+"""The number of a frame."""
+
+Seconds: TypeAlias = Annotated[float, Meta(ge=-1e9, le=1e9)]
+"""A time; 1e9 seconds are 31 years."""
+
+Pixels: TypeAlias = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+Track: TypeAlias = Annotated[int, Meta(ge=-(10**9), le=10**9)]
+Score: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+
+MOST_LABELS = 1000
+"""The most labels of a task, as of a model."""
+
+
+class _Prediction(msgspec.Struct):
+    """A task of a face in JSON Lines."""
+
+    label: Name
+    scores: Annotated[dict[Name, Score], Meta(min_length=1, max_length=MOST_LABELS)]
+
+
+class _Face(msgspec.Struct):
+    """A face in JSON Lines."""
+
+    box: tuple[Pixels, Pixels, Pixels, Pixels]
+    predictions: dict[Name, _Prediction]
+    track: Track | None
+
+
+class _Frame(msgspec.Struct):
+    """A line of JSON Lines."""
+
+    source: Text
+    frame: Index
+    time: Seconds
+    faces: list[_Face]
+
+
+class _FrameRow(msgspec.Struct):
+    """The first columns of a row of CSV, which every row has. The face is any text that differs between two faces."""
+
+    source: Text
+    frame: Index
+    time: Seconds
+    face: str
+
+
+class _FaceRow(msgspec.Struct):
+    """The columns of a row of CSV that has a face. An empty track is none."""
+
+    x1: Pixels
+    y1: Pixels
+    x2: Pixels
+    y2: Pixels
+    track: Track | None = None
+
+
+class _ScoreRow(msgspec.Struct):
+    """The columns of a row of CSV that has a score."""
+
+    task: Name
+    label: Name
+    score: Score
+    top: Annotated[int, Meta(ge=0, le=1)]
+
+
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class TableFrame(NamedTuple):
@@ -78,50 +155,73 @@ def _read_csv(path: Path) -> Iterator[TableFrame]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file)
         try:
-            for (source, index, time), group in groupby(rows, key=itemgetter("source", "frame", "time")):
+            for frame, group in groupby(rows, key=_frame_row):
                 by_face = groupby((row for row in group if row["face"]), key=itemgetter("face"))
-                faces = tuple(_face_from_rows(list(face_rows)) for _, face_rows in by_face)
-                yield TableFrame(source, int(index), float(time), faces)
+                faces = tuple(_face_from_rows(face_rows) for _, face_rows in by_face)
+                yield TableFrame(frame.source, frame.frame, frame.time, faces)
         except KeyError as error:
             raise SourceError(f"{path} is no table of faces: it has no column “{error.args[0]}”.") from error
-        except (ValueError, TypeError, csv.Error) as error:
-            raise SourceError(f"{path} cannot be understood at line {rows.line_num}: {error}.") from error
+        except (msgspec.ValidationError, csv.Error) as error:
+            raise SourceError(f"{path} cannot be understood at line {rows.line_num}: {reason_of(error)}.") from error
 
 
-def _face_from_rows(rows: list[dict[str, str]]) -> Face:
-    first = rows[0]
-    predictions = {}
-    for task, group in groupby((row for row in rows if row["task"]), key=itemgetter("task")):
-        lines = list(group)
-        scores = [float(line["score"]) for line in lines]
-        is_sure = any(int(line["top"]) for line in lines)
-        predictions[task] = _prediction([line["label"] for line in lines], scores, is_sure)
-    # Programs in which a column has missing numbers write its whole numbers as 1.0.
-    track = int(float(first["track"])) if first["track"] else None
-    return Face(Box(*(int(float(first[side])) for side in ("x1", "y1", "x2", "y2"))), predictions, track)
+def _frame_row(row: dict[str, Any]) -> _FrameRow:
+    frame = _converted(row, _FrameRow)
+    frame.face = ""  # the faces of a frame belong together
+    return frame
+
+
+def _face_from_rows(rows: Iterable[dict[str, Any]]) -> Face:
+    rows = iter(rows)
+    first = next(rows)
+    place = _converted(first, _FaceRow)
+    predictions: dict[str, list[_ScoreRow]] = {}
+    for row in itertools.chain([first], rows):
+        if row["task"]:
+            score = _converted(row, _ScoreRow)
+            predictions.setdefault(score.task, []).append(score)
+    return Face(
+        Box(place.x1, place.y1, place.x2, place.y2),
+        {task: _prediction_from_rows(task, scores) for task, scores in predictions.items()},
+        place.track,
+    )
+
+
+def _prediction_from_rows(task: str, rows: Sequence[_ScoreRow]) -> Prediction:
+    scores = {row.label: row.score for row in rows}
+    if len(scores) < len(rows) or len(rows) > MOST_LABELS:
+        raise msgspec.ValidationError(f"Expected at most {MOST_LABELS} different labels of “{task}” for a face")
+    return _prediction(scores, is_sure=any(row.top for row in rows))
+
+
+def _converted(row: dict[str, Any], kind: type[_T]) -> _T:
+    """Some columns of a row, whose values are texts, as numbers and texts. A short row lacks the last ones."""
+    columns = {name: row[name] for name in kind.__struct_fields__ if row[name] is not None}
+    if columns.get("track") == "":
+        del columns["track"]
+    return msgspec.convert(columns, kind, strict=False)
 
 
 def _read_jsonl(path: Path) -> Iterator[TableFrame]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        number = 0
-        try:
-            for number, line in enumerate(file, start=1):  # noqa: B007 - the error messages name it
-                frame = json.loads(line)
-                faces = tuple(_face_from_dict(face) for face in frame["faces"])
-                yield TableFrame(str(frame["source"]), int(frame["frame"]), float(frame["time"]), faces)
-        except KeyError as error:
-            raise SourceError(f"{path} is no table of faces: line {number} has no “{error.args[0]}”.") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise SourceError(f"{path} cannot be understood at line {number}: {error}.") from error
+    decoder = msgspec.json.Decoder(_Frame)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                frame = decoder.decode(line.decode("utf-8", errors="replace"))
+            except RecursionError as error:
+                raise SourceError(f"{path} cannot be understood at line {number}: it is nested too deeply.") from error
+            except msgspec.DecodeError as error:
+                reason = reason_of(error)
+                raise SourceError(f"{path} cannot be understood at line {number}: {reason}.") from error
+            yield TableFrame(frame.source, frame.frame, frame.time, tuple(map(_face_from_line, frame.faces)))
 
 
-def _face_from_dict(face: dict[str, Any]) -> Face:
+def _face_from_line(face: _Face) -> Face:
     predictions = {
-        task: _prediction(list(entry["scores"]), list(entry["scores"].values()), entry["label"] in entry["scores"])
-        for task, entry in face["predictions"].items()
+        task: _prediction(each.scores, is_sure=each.label in each.scores) for task, each in face.predictions.items()
     }
-    return Face(Box(*map(int, face["box"])), predictions, face["track"])
+    return Face(Box(*face.box), predictions, face.track)
 
 
-def _prediction(labels: list[str], scores: list[float], is_sure: bool) -> Prediction:
-    return Prediction(tuple(labels), np.array(scores, np.float32), 0.0 if is_sure else math.inf)
+def _prediction(scores: dict[str, float], *, is_sure: bool) -> Prediction:
+    return Prediction(tuple(scores), np.array([*scores.values()], np.float32), 0.0 if is_sure else math.inf)

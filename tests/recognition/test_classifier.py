@@ -96,6 +96,15 @@ def test_a_truncated_network_is_named(emotion_model: Path) -> None:
         Classifier(emotion_model)
 
 
+def test_a_network_that_asks_for_endless_memory_is_refused_at_once(emotion_model: Path) -> None:
+    file = emotion_model / "model.tflite"
+    content, shape = file.read_bytes(), np.array([1, 48, 48, 1], "<i4").tobytes()
+    assert shape in content
+    file.write_bytes(content.replace(shape, np.array([1, 48 << 16, 48 << 8, 1], "<i4").tobytes()))
+    with pytest.raises(ModelError, match=r"model\.tflite is damaged"):
+        Classifier(emotion_model)
+
+
 def test_a_missing_folder_and_an_unknown_runtime_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder"):
         Classifier(tmp_path / "nowhere")
