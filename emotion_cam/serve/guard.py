@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -195,7 +195,7 @@ class _Request:
             cookies.load("; ".join(self.headers.get("cookie", [])))
         except CookieError:
             return None
-        return str(cookies[cookie_name].value) if cookie_name in cookies else None
+        return unquote(cookies[cookie_name].value) if cookie_name in cookies else None
 
     @property
     def is_cross_site(self) -> bool:

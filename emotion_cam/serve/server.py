@@ -89,11 +89,11 @@ def serve(
         address = f"{scheme}://{_shown_host(spec)}:{port}/"
         if token is not None and not is_own_token:
             address += f"?token={token}"
-        server = Server(_config(make_app(service, access), limits, context), service, lambda: on_ready(address))
+        server = Server(config_of(make_app(service, access), limits, context), service, lambda: on_ready(address))
         server.run(sockets=[listening])
 
 
-def _config(app: ASGIApp, limits: Limits, context: ssl.SSLContext | None) -> uvicorn.Config:
+def config_of(app: ASGIApp, limits: Limits, context: ssl.SSLContext | None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)  # addresses may hold a token
     config = uvicorn.Config(
