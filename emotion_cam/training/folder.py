@@ -35,9 +35,14 @@ def finish(new: Path, out: Path, card: ModelCard, validation_sets: Sequence[Face
         export(new, [face for faces in validation_sets for face in faces.extracted(card.size, card.margin)])
     for faces in validation_sets:
         cards.record(new, evaluate(new, faces, runtime=runtime))
-    replaced = new.with_name(new.name + ".replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
+    put_in_place(new, out)
+
+
+def put_in_place(new: Path, out: Path) -> None:
+    """Move a complete folder to its place on the same disk; what is there is replaced."""
+    old = out.with_name(f"{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if out.exists():
-        out.rename(replaced)
+        out.rename(old)
     new.rename(out)
-    shutil.rmtree(replaced, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)

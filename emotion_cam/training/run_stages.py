@@ -20,6 +20,7 @@ from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.evaluate import evaluate
 from emotion_cam.training.export import calibrate, export
+from emotion_cam.training.folder import put_in_place
 from emotion_cam.training.journal import work_folder
 from emotion_cam.training.recipe import Recipe, parse_data
 from emotion_cam.training.recipe_files import format_recipe_file, read_recipe_file
@@ -146,6 +147,7 @@ class _Run:
             return
         with _replaced_whole(folder) as new:
             shutil.copytree(made, new)
+            (new / RECIPE).write_text(format_recipe_file(record), encoding="utf-8")
             if (folder / card.NOTES).exists():
                 shutil.copy(folder / card.NOTES, new / card.NOTES)
             for step in stage.finishing:
@@ -154,7 +156,6 @@ class _Run:
                     self._export(step, new)
                 else:
                     self._evaluate(step, new)
-            (new / RECIPE).write_text(format_recipe_file(record), encoding="utf-8")
         log.info("Wrote %s", folder)
 
     def _make(self, stage: Stage) -> Path:
@@ -198,6 +199,7 @@ class _Run:
         with _replaced_whole(folder) as new:
             average(list(map(Path, step.models)), new, self._validation_sets(step), command=command)
             (new / RECIPE).write_text(format_recipe_file(record), encoding="utf-8")
+            card.write(new, read_card(new))  # the pages link to the recipe
 
     def _export(self, step: ExportStep, folder: Path) -> None:
         sets = self._validation_sets(step)
@@ -254,12 +256,8 @@ class _Run:
 @contextlib.contextmanager
 def _replaced_whole(folder: Path) -> Iterator[Path]:
     """Where to write a new folder, which takes the place of an older one when the block ends without an error."""
-    new, old = (folder.with_name(f"{folder.name}.{state}") for state in ("new", "old"))
-    for left_over in (new, old):
-        shutil.rmtree(left_over, ignore_errors=True)
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     yield new
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    put_in_place(new, folder)
