@@ -42,10 +42,13 @@ def write_video(
     audio_times: tuple[float, float] = (0.0, 2.0),
     size: tuple[int, int] = (WIDTH, HEIGHT),
     options: dict[str, str] | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write a video with a picture at each of ``times``, and with a tone between two times. Returns its path."""
     rate = 48_000
     with av.open(str(path), "w", container_options=options or {}) as file:
+        if title is not None:
+            file.metadata["title"] = title
         video = file.add_stream(codec, RATE)
         video.width, video.height = size
         video.pix_fmt = pix_fmt

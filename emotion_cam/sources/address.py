@@ -82,6 +82,6 @@ def _masked(settings: str) -> str:
 def _masked_setting(setting: str) -> str:
     name, equals, value = setting.partition("=")
     plain = unquote_plus(value)
-    names = f"{unquote_plus(name)} {plain.rpartition('=')[0]}"  # a value may contain settings in turn
-    is_secret = _SECRET.search(names) or re.search("://[^/]*@", plain)
+    names = unquote_plus(name), plain.rpartition("=")[0]  # a value may contain settings in turn
+    is_secret = any(map(_SECRET.search, names)) or re.search("://[^/]*@", plain)
     return f"{name}={_HIDDEN}" if equals and value and is_secret else setting

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,10 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 """What is decoded, whatever a file is called. Pillow knows more, some of which start other programs."""
+
+
+_lock = threading.RLock()
+"""Held while a setting of the whole process is changed."""
 
 
 class ImageSource(Source):
@@ -87,11 +94,9 @@ def _read_picture(path: Path, max_pixels: int) -> Image:
     if not data:
         raise _BadPictureError("is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about sizes, which are checked here, and about damaged EXIF data
-            with Pillow.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                _check_size(picture.size, max_pixels)
-                return _decoded(picture)
+        with _opened(data) as picture:
+            _check_size(picture.size, max_pixels)
+            return _decoded(picture)
     except _BadPictureError:
         raise
     except UnidentifiedImageError as error:
@@ -100,6 +105,34 @@ def _read_picture(path: Path, max_pixels: int) -> Image:
         raise _BadPictureError("needs more memory than there is") from error
     except Exception as error:  # a damaged file can make Pillow raise nearly anything
         raise _BadPictureError("is damaged or cut off") from error
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Pillow.Image]:
+    """A picture of which only the header was read, and whose decoding will write nothing to the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about damaged EXIF data
+        with _lock:
+            limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None  # the limit is checked here
+            try:
+                picture = Pillow.open(io.BytesIO(data), formats=_FORMATS)
+            finally:
+                Pillow.MAX_IMAGE_PIXELS = limit
+        with picture, _silence() if picture.format == "TIFF" else nullcontext():
+            yield picture
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Discard standard error: libtiff writes what is wrong with a file there, and Pillow cannot turn that off."""
+    with _lock, ExitStack() as stack:
+        with suppress(OSError):  # there may be no standard error
+            before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, before)
+            stack.callback(os.dup2, before, 2)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+        yield
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:

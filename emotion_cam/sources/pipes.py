@@ -22,9 +22,22 @@ class Pipe:
     def __init__(self, file: int | Path) -> None:
         self._file = open(file, "rb", buffering=0, closefd=file != 0)  # noqa: SIM115 - it may be a number
 
+        self._interruption: BaseException | None = None
+
     def read(self, size: int) -> bytes:
-        """At most so many bytes, as soon as there are some; none at the end."""
-        return self._file.read(size) or b""
+        """At most so many bytes, as soon as there are some; none at the end, and after an interruption."""
+        if self._interruption is not None:
+            return b""
+        try:
+            return self._file.read(size) or b""
+        except KeyboardInterrupt as error:  # could not pass through FFmpeg
+            self._interruption = error
+            return b""
+
+    def check(self) -> None:
+        """Raise the KeyboardInterrupt that came during a read, if there was one."""
+        if self._interruption is not None:
+            raise self._interruption
 
     def seekable(self) -> bool:
         """Whether it is a file after all, as with ``< clip.mp4``."""

@@ -88,7 +88,7 @@ class VideoSource(Source):
             # Only a decoded frame shows the rotation, and that anything can be decoded at all.
             self._first = next(self._frames, None)
             if self._first is None:
-                raise SourceError(f"{self.path} is damaged or cut off: none of its pictures can be decoded.")
+                raise self._damage("none of its pictures can be decoded")
             self.size = self._first.image.shape[1], self._first.image.shape[0]
         except BaseException:
             self.close()
@@ -156,9 +156,7 @@ class VideoSource(Source):
         end = video_end if lost else max(video_end, other_end)  # audio may be longer than the video
         # The length of a file is declared by its first and last time, which say nothing about a clock that jumped.
         if not self._clock.jumped and self._seconds - end > max(0.5, 0.05 * self._seconds):
-            raise SourceError(
-                f"{self.path} is damaged or cut off: it ends after {end:.1f} of {self._seconds:.1f} seconds."
-            )
+            raise self._damage(f"it ends after {end:.1f} of {self._seconds:.1f} seconds")
         if lost:
             raise SourceError(f"{self.path} is damaged: {lost} of its pictures cannot be decoded.")
 
@@ -177,12 +175,17 @@ class VideoSource(Source):
     def _demux(self) -> Iterator[av.Packet[Stream]]:
         """Every packet of every stream, in continuous time."""
         for packet in self._container.demux():
+            if self._pipe is not None:
+                self._pipe.check()
             jumped_before = self._clock.jumped
             self._clock.correct(packet)
             if self._clock.jumped and not jumped_before:
                 log.info("%s: its clock jumps, as in joined recordings; the time goes on without a gap.", self.path)
             self._audio.add(packet)
             yield packet
+
+    def _damage(self, what: str) -> SourceError:
+        return SourceError(f"{self.path} is damaged or cut off: {what}.{_advice(self._pipe)}")
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
@@ -287,6 +290,15 @@ def open_container(path: Path, pipe: Pipe | None = None) -> InputContainer:
 
 
 def _open_video(path: Path, pipe: Pipe | None) -> InputContainer:
+    try:
+        return _open_checked(path, pipe)
+    except BaseException:
+        if pipe is not None:
+            pipe.close()
+        raise
+
+
+def _open_checked(path: Path, pipe: Pipe | None) -> InputContainer:
     if path.is_dir():
         raise SourceError(f"{path} is a folder, not a video; use `image` for a folder of pictures.")
     if pipe is None:
@@ -294,9 +306,10 @@ def _open_video(path: Path, pipe: Pipe | None) -> InputContainer:
     try:
         container = open_container(path, pipe)
     except (av.FFmpegError, OSError) as error:
-        advice = "" if pipe is None else " An MP4 in a pipe must have its index at the front (fast start)."
+        if pipe is not None:
+            pipe.check()
         raise SourceError(
-            f"{path} cannot be opened as a video: it is not one, or damaged or cut off.{advice}"
+            f"{path} cannot be opened as a video: it is not one, or damaged or cut off.{_advice(pipe)}"
         ) from error
     kind = container.format.name
     if kind in ("tty", "image2") or kind.endswith("_pipe"):
@@ -304,6 +317,11 @@ def _open_video(path: Path, pipe: Pipe | None) -> InputContainer:
         found = "a text file" if kind == "tty" else "a picture: use `image`"
         raise SourceError(f"{path} is not a video but {found}.")
     return container
+
+
+def _advice(pipe: Pipe | None) -> str:
+    """What else may be wrong with a pipe."""
+    return "" if pipe is None else " An MP4 in a pipe must have its index at the front (fast start)."
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pytest
 
 from emotion_cam.errors import SourceError
 from emotion_cam.sinks import open_sink
-from emotion_cam.sinks.video import VideoSink
+from emotion_cam.sinks.sound import Sound
+from emotion_cam.sinks.video import VideoSink, _VideoFile
 from emotion_cam.sources.video import VideoSource
 from tests.builders import copy_video, file_names, picture, read_frames, result, write_video
 
@@ -221,3 +224,130 @@ def test_colors_do_not_shift(tmp_path: Path, color: tuple[int, int, int]) -> Non
     with av.open(str(tmp_path / "a.mp4")) as file:
         tags = file.streams.video[0].codec_context
         assert (tags.colorspace, tags.color_primaries, tags.color_trc, tags.color_range) == (1, 1, 1, 1)
+
+
+# Gaps, and sound that is damaged
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("gap", [6000, 50_000])
+def test_a_recording_keeps_its_times_over_a_gap_of_hours(tmp_path: Path, suffix: str, gap: int) -> None:
+    path = tmp_path / f"gap{suffix}"
+    with VideoSink(path, fps=25, live=True) as sink:
+        for index, time in enumerate([0, 0.04, gap, gap + 1]):
+            sink.write(result(index, time))
+    frames = read_frames(path)
+    assert [frame.time for frame in frames if frame.time not in range(1, gap)][:2] == [0, 0.04]
+    assert [frame.time for frame in frames[-2:]] == pytest.approx([gap, gap + 1])
+    # MP4 cannot store such a gap: the last picture is repeated every hour.
+    repeated = [frame for frame in frames if 0.04 < frame.time < gap]
+    assert len(repeated) == gap // 3600
+    for frame in repeated:
+        assert np.abs(frame.image.astype(int) - picture(1)).mean() < 4
+
+
+def damaged(path: Path, seed: int) -> Path:
+    """A copy of a video with a wrong byte in the header of one of its audio packets."""
+    random = np.random.default_rng(seed)
+    with av.open(str(path)) as file:
+        places = [packet.pos for packet in file.demux(audio=0) if packet.pos]
+    data = bytearray(path.read_bytes())
+    data[random.choice(places[1:]) + random.integers(0, 24)] = random.integers(256)
+    copy = path.with_name(f"damaged{path.suffix}")
+    copy.write_bytes(data)
+    return copy
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".ts", "aac"), (".mkv", "eac3"), (".mkv", "ac3"), (".flv", "aac"), (".mp4", "aac")]
+)
+def test_a_damaged_byte_in_the_sound_costs_no_picture(tmp_path: Path, suffix: str, codec: str, seed: int) -> None:
+    whole = write_video(tmp_path / f"whole{suffix}", [index / 10 for index in range(20)], audio=codec, size=(64, 48))
+    path = damaged(whole, seed)
+    for out in (tmp_path / "copy.mp4", tmp_path / "copy.mkv"):
+        with suppress(SourceError), VideoSource(path) as source, open_sink(out, source) as sink:
+            copy_video(source, sink)
+        assert sink.output is not None
+        assert len(read_frames(sink.output)) == len(frames_of(path))
+
+
+def frames_of(path: Path) -> list[float]:
+    """The times of the frames of a video that may be damaged."""
+    times = []
+    with suppress(SourceError), VideoSource(path) as source:
+        for frame in source:
+            times.append(frame.time)  # noqa: PERF401 - what comes before an error counts
+    return times
+
+
+def test_sound_that_a_file_refuses_is_left_out_and_logged_once(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = _VideoFile._write
+
+    def refuse(file: _VideoFile, packet: av.Packet[av.stream.Stream]) -> None:
+        with file._sound_errors():
+            if packet.stream.type == "audio" and packet.pts is not None and packet.pts > 24_000:
+                raise av.error.InvalidDataError(1094995529, "Invalid data found when processing input")
+            write(file, packet)
+
+    monkeypatch.setattr(_VideoFile, "_write", refuse)
+    with VideoSource(clip) as source, open_sink(tmp_path / "copy.mp4", source) as sink:
+        copy_video(source, sink)
+    assert len(read_frames(tmp_path / "copy.mp4")) == 60
+    assert seconds(tmp_path / "copy.mp4", "audio") == pytest.approx(0.5, abs=0.05)
+    (message,) = caplog.messages
+    assert re.fullmatch(r"clip\.mp4: there is no sound from 0\.\d seconds on: Invalid data found .*\.", message)
+
+
+def test_a_full_disk_is_not_blamed_on_the_sound(tmp_path: Path, clip: Path) -> None:
+    with VideoSource(clip) as source:
+        audio = source.audio()
+        assert audio is not None
+        sound = Sound(source, audio)
+        with pytest.raises(OSError, match="No space"):
+            sound.drop(OSError(28, "No space left on device"))
+        audio.close()
+
+
+def test_sound_that_begins_late_keeps_its_time_and_holds_nothing_back(tmp_path: Path) -> None:
+    times = [index / 10 for index in range(100)]
+    clip = write_video(tmp_path / "clip.mkv", times, audio="aac", audio_times=(8, 9), size=(64, 48))
+    with VideoSource(clip) as source, open_sink(tmp_path / "copy.mp4", source) as sink:
+        copy_video(source, sink)
+    assert audio(tmp_path / "copy.mp4")[0][0] == pytest.approx(audio(clip)[0][0], abs=1e-3)
+    assert [frame.time for frame in read_frames(tmp_path / "copy.mp4")] == pytest.approx(times)
+
+
+def test_joined_recordings_keep_their_sound_beside_their_pictures(tmp_path: Path) -> None:
+    part = write_video(tmp_path / "part.ts", audio="aac", audio_times=(0, 2), size=(64, 48))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(part.read_bytes() * 3)
+    with VideoSource(joined) as source, open_sink(tmp_path / "copy.mp4", source) as sink:
+        copy_video(source, sink)
+    path = tmp_path / "copy.mp4"
+    assert len(read_frames(path)) == 180
+    assert seconds(path) == pytest.approx(6, abs=0.3)
+    assert seconds(path, "audio") == pytest.approx(6, abs=0.3)
+    starts = [float(time) for time, _ in audio(path)]
+    assert np.diff(starts).max() < 0.2
+
+
+@pytest.mark.parametrize("fps", [1, 240])
+def test_slow_and_fast_videos(tmp_path: Path, fps: int) -> None:
+    times = [index / fps for index in range(10)]
+    with VideoSink(tmp_path / "a.mp4", fps=fps) as sink:
+        for index, time in enumerate(times):
+            sink.write(result(index, time))
+    assert [frame.time for frame in read_frames(tmp_path / "a.mp4")] == pytest.approx(times, abs=1e-6)
+    assert seconds(tmp_path / "a.mp4") == pytest.approx(10 / fps, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 500), (7680, 4320)], ids=str)
+def test_small_and_large_videos(tmp_path: Path, size: tuple[int, int]) -> None:
+    with VideoSink(tmp_path / "a.mp4", fps=30) as sink:
+        for index in range(2):
+            sink.write(result(index, index / 30, image=np.full((size[1], size[0], 3), 90, np.uint8)))
+    frames = read_frames(tmp_path / "a.mp4")
+    assert [frame.image.shape for frame in frames] == [(size[1] + size[1] % 2, size[0] + size[0] % 2, 3)] * 2

@@ -36,7 +36,7 @@ from tests.builders import picture, prediction, read_frames, result
 TASKS = ("emotion", "gender")
 
 
-def controls(view: View = View()) -> Controls:  # noqa: B008 - it is frozen
+def controls(view: View = View()) -> Controls:
     return Controls(view)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import struct
 import sys
@@ -258,3 +259,87 @@ def test_the_error_for_a_file_that_is_not_a_video(tmp_path: Path, name: str) -> 
     with pytest.raises(SourceError) as error:
         VideoSource(path)
     assert str(error.value) == message.format(path)
+
+
+# Files from elsewhere
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".avi", "mpeg4"), (".mp4", "libx264"), (".mov", "libx264"), (".mkv", "libx264"), (".flv", "libx264")],
+)
+def test_a_title_that_is_not_utf_8(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = write_video(tmp_path / f"clip{suffix}", [0, 0.1], codec=codec, title="MXnchen", size=(64, 48))
+    data = path.read_bytes()
+    assert b"MXnchen" in data
+    path.write_bytes(data.replace(b"MXnchen", b"M\xfcnchen"))
+    assert len(read_frames(path)) == 2
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    """Write files one after the other, as recorders do; returns the path."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@pytest.mark.parametrize("starts", [(0, 0), (50, 2), (2, 50), (100, 0), (0, 90_000)], ids=str)
+def test_joined_transport_streams_go_on_from_the_last_frame(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, starts: tuple[float, float]
+) -> None:
+    caplog.set_level(logging.INFO, "emotion_cam")
+    parts = [
+        write_video(
+            tmp_path / f"{number}.ts",
+            [start + index / RATE for index in range(60)],
+            audio="aac",
+            audio_times=(start, start + 2),
+            size=(64, 48),
+        )
+        for number, start in enumerate(starts)
+    ]
+    with VideoSource(joined(tmp_path / "joined.ts", *parts)) as source:
+        times = [frame.time for frame in source]
+    assert len(times) == 120
+    steps = np.diff(times)
+    assert (steps > 0).all()
+    assert np.delete(steps, 59) == pytest.approx(1 / RATE, abs=1e-3)
+    assert steps[59] == pytest.approx(1 / RATE, abs=0.15)
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    assert caplog.messages[0].endswith(
+        "joined.ts: its clock jumps, as in joined recordings; the time goes on without a gap."
+    )
+
+
+def test_a_long_picture_in_an_ordinary_file_is_no_jump(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frames = read_frames(write_video(tmp_path / "slides.mkv", [0, 7200, 7201]))
+    assert [frame.time for frame in frames] == [0, 7200, 7201]
+    assert caplog.messages == []
+
+
+def test_times_never_go_back(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = VideoSource._decoded
+
+    def out_of_order(source: VideoSource) -> Iterator[av.VideoFrame]:
+        for index, frame in enumerate(decode(source)):
+            if index == 30 and frame.pts is not None:
+                frame.pts -= 1 << 16
+            yield frame
+
+    monkeypatch.setattr(VideoSource, "_decoded", out_of_order)
+    times = [frame.time for frame in read_frames(clip)]
+    assert times == sorted(times)
+
+
+def test_a_video_whose_codec_nobody_knows(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", [0, 0.1], codec="mpeg4", size=(64, 48))
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQQQ"))
+    with pytest.raises(SourceError, match="FFmpeg does not know how its pictures are compressed"):
+        VideoSource(path)
+
+
+def test_pictures_that_are_too_large_are_refused(clip: Path) -> None:
+    with VideoSource(clip, max_pixels=WIDTH * HEIGHT) as source:
+        assert len(list(source)) == 60
+    with pytest.raises(SourceError) as error:
+        VideoSource(clip, max_pixels=WIDTH * HEIGHT - 1)
+    assert str(error.value) == f"{clip} has pictures of 320×240 pixels; `max_pixels` allows 76799 pixels."
