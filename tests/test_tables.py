@@ -172,7 +172,11 @@ _texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r
 _faces = st.builds(
     Face,
     st.builds(Box, *[st.integers(-(10**6), 10**6)] * 4),
-    st.dictionaries(_texts, st.dictionaries(_texts, st.floats(0, 1, width=32), min_size=1, max_size=4), max_size=3).map(
+    st.dictionaries(
+        _texts,
+        st.dictionaries(_texts, st.integers(0, 10**6).map(lambda millionths: millionths / 1e6), min_size=1, max_size=4),
+        max_size=3,
+    ).map(
         lambda tasks: {
             task: Prediction(tuple(each), np.array([*each.values()], np.float32)) for task, each in tasks.items()
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
-from emotion_cam.cli.console import UsageError, errors_shown, show_log, stderr, stdout, usage_checked
+from emotion_cam.cli.console import UsageError, encode_all, errors_shown, show_log, stderr, stdout, usage_checked
 from emotion_cam.cli.info import cameras, info
 from emotion_cam.cli.renamed import with_new_names
 from emotion_cam.cli.report import report
@@ -41,7 +41,7 @@ app = App(
     version=f"emotion-cam {__version__}",
     help_epilogue=_EXAMPLES,
     help_format="markdown",
-    default_parameter=Parameter(negative_iterable=(), show_default=_short),
+    default_parameter=Parameter(negative_iterable=(), show_default=_short, json_list=False, json_dict=False),
     console=stdout,
     error_console=stderr,
 )
@@ -56,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: what was typed after the program's name; by default this process's own.
     """
-    show_log()
-    given = sys.argv[1:] if arguments is None else arguments
-    new, messages = with_new_names(_hyphen_attached(given))
-    with errors_shown(set(option_names())):
+    with errors_shown(lambda: set(option_names())):
+        encode_all()
+        show_log()
+        given = sys.argv[1:] if arguments is None else arguments
+        new, messages = with_new_names(_hyphen_attached(given))
         for message in messages:
             stderr.print(message, markup=False)
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotion_cam.batch import Outcome, Running, expand, is_done, run_all
-from emotion_cam.cli.console import FAILED, INTERRUPTED, plain, progress_bar, show_error, stdout
+from emotion_cam.cli.console import FAILED, INTERRUPTED, one_line, plain, progress_bar, show_error, stdout
 from emotion_cam.cli.run import lines_of
 from emotion_cam.pipeline import RunSpec
 
@@ -28,13 +28,13 @@ def run_batch(spec: RunSpec, workers: int, *, resume: bool) -> None:
     waiting, outcomes = [], []
     for one in specs:
         if resume and is_done(one):
-            stdout.print(f"Skipped {one.input.video[0]}: its outputs exist", markup=False)
+            stdout.print(f"Skipped {one_line(one.input.video[0])}: its outputs exist", markup=False)
         else:
             waiting.append(one)
     with _interruption() as is_interrupted, progress_bar("frames/s") as progress:
         bars = _Bars(progress)
         for outcome in run_all(waiting, workers, is_stopped=is_interrupted, on_progress=bars):
-            for line in lines_of(outcome.summary, "frame", f"{outcome.video}: "):
+            for line in lines_of(outcome.summary, "frame", f"{one_line(outcome.video)}: "):
                 print(line, flush=True)  # Rich redirects it, and so keeps its bars below
             outcomes.append(outcome)
         was_interrupted = is_interrupted()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
 import re
 import signal
 import sys
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from rich.console import Console
 
@@ -16,12 +18,42 @@ from emotion_cam.errors import EmotionCamError, message_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.text import Text
 
 FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 """Exit codes. Those after Ctrl-C and a closed pipe are 128 and the signal's number, as shells have them."""
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """A console that shows any text as it is, and leaves it to ``errors_shown`` what a closed pipe means."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, soft_wrap=True, emoji=False, **options)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(_CONTROLS.sub(_escaped, text), **options)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What would steer a terminal: all control characters but tab and line feed. Names of files may contain them."""
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return repr(match[0])[1:-1]
+
+
+stderr = _Console(stderr=True)
+stdout = _Console()
+
+
+def encode_all() -> None:
+    """Let standard output and error show a character that their encoding lacks as in \\u2026, which never fails."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class UsageError(Exception):
@@ -38,13 +70,13 @@ def usage_checked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def errors_shown(options: Collection[str] = ()) -> Iterator[None]:
+def errors_shown(options: Callable[[], Collection[str]] = tuple) -> Iterator[None]:
     """Show an error as one line, and exit with the code that fits it. A termination counts as Ctrl-C.
 
     A closed pipe needs no message: whoever closed it knows.
 
     Args:
-        options: the names of all options, as in --min-face; messages show parameters in backticks as these.
+        options: gives the names of all options, as in --min-face; messages show parameters in backticks as these.
     """
 
     def interrupt(*_: object) -> None:
@@ -52,15 +84,61 @@ def errors_shown(options: Collection[str] = ()) -> Iterator[None]:
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as for a program in the background of a script
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            _flush_stdout()
     except BrokenPipeError:
+        _discard(sys.stdout)
         sys.exit(BROKEN_PIPE)
     except UsageError as error:
-        _fail(f"{with_options(str(error), options)} “emotion-cam --help” lists all options.", WRONG_USAGE)
-    except (EmotionCamError, OSError) as error:
-        _fail(with_options(message_of(error), options), FAILED)
+        _fail(f"{with_options(str(error), options())} “emotion-cam --help” lists all options.", WRONG_USAGE)
+    except OSError as error:
+        _fail(_stdout_problem() or with_options(message_of(error), options()), FAILED)
+    except EmotionCamError as error:
+        _fail(with_options(message_of(error), options()), FAILED)
+    except MemoryError:
+        _fail("There is not enough memory for this input.", FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def interruptible_at_once() -> Iterator[None]:
+    """Inside, Ctrl-C ends the process at once. For imports: one that is interrupted fails in any way and may print."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _flush_stdout() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _stdout_problem() -> str | None:
+    """The message if standard output is what cannot be written. What it did not take is given up then."""
+    try:
+        _flush_stdout()
+    except OSError as error:
+        _discard(sys.stdout)
+        return f"Standard output cannot be written: {error.strerror}."
+    return None
+
+
+def _discard(stream: TextIO) -> None:
+    """Send a stream nowhere: otherwise Python tries to write the rest when it exits, and complains."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def with_options(message: str, options: Collection[str]) -> str:
@@ -79,7 +157,16 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def show_error(message: str) -> None:
-    stderr.print(f"[bold red]emotion-cam:[/] {plain(message)}")
+    """Show an error as one line, if there is anywhere to show it."""
+    try:
+        stderr.print(f"[bold red]emotion-cam:[/] {plain(one_line(message))}")
+    except OSError:
+        _discard(sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, which names of files may contain."""
+    return text.replace("\n", "\\n")
 
 
 class LogLines(logging.Handler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from emotion_cam.cli.console import plain, stdout
+from emotion_cam.cli.console import one_line, plain, stdout
 from emotion_cam.version import __version__
 
 
@@ -41,8 +41,14 @@ def info(*models: Path) -> None:
     for folder in models or shipped_models().values():
         card = read_card(folder)
         height, width = card.size
-        stdout.print(f"\n[bold]{plain(card.task)}[/]: {', '.join(card.labels)}")
-        stdout.print(f"  {card.network or '?'}, {card.parameters or 0:,} parameters, input {width}×{height}")
-        stdout.print(f"  in {plain(str(folder))}")
+        stdout.print(f"\n[bold]{plain(card.task)}[/]: {plain(', '.join(card.labels))}")
+        network = one_line(card.network) or "?"
+        _print(f"  {network}, {card.parameters or 0:,} parameters, input {width}×{height}")
+        _print(f"  in {one_line(str(folder))}")
         for figure in card.measured:
-            stdout.print(f"  {figure.data}: accuracy {figure.accuracy:.4f}, balanced {figure.balanced_accuracy:.4f}")
+            data = one_line(figure.data)
+            _print(f"  {data}: accuracy {figure.accuracy:.4f}, balanced {figure.balanced_accuracy:.4f}")
+
+
+def _print(line: str) -> None:
+    stdout.print(line, markup=False)

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from emotion_cam.cli.console import (
+    UsageError,
+    interruptible_at_once,
+    one_line,
+    plain,
+    progress_bar,
+    stderr,
+    stdout,
+    usage_checked,
+)
 from emotion_cam.drawing.view import View
-from emotion_cam.cli.console import UsageError, plain, progress_bar, stderr, stdout, usage_checked
 from emotion_cam.pipeline import RunSpec, RunSummary, execute
 from emotion_cam.recognition.spec import ModelSpec
 from emotion_cam.sinks.spec import STDOUT, OutputSpec
@@ -58,6 +67,7 @@ def run(
 def _run_one(spec: RunSpec) -> None:
     if spec.input.video:
         spec = replace(spec, output=replace(spec.output, out=spec.output.named_after(spec.input.video[0])))
+    _import_all()
     summary = RunSummary()
     # JSON Lines on standard output are for another program: everything else goes to standard error.
     streams = STDOUT in spec.output.out
@@ -67,6 +77,14 @@ def _run_one(spec: RunSpec) -> None:
         lines = outputs(summary) if streams else lines_of(summary, "frame" if spec.input.image is None else "picture")
         for line in lines:
             (stderr if streams else stdout).print(line, markup=False)
+
+
+def _import_all() -> None:
+    """Import what every run needs."""
+    with interruptible_at_once():
+        import emotion_cam.loop
+        import emotion_cam.recognition.recognizer
+        import emotion_cam.sources.video  # noqa: F401
 
 
 def lines_of(summary: RunSummary, unit: str, prefix: str = "") -> Iterator[str]:
@@ -91,7 +109,7 @@ def lines_of(summary: RunSummary, unit: str, prefix: str = "") -> Iterator[str]:
 
 def outputs(summary: RunSummary) -> Iterator[str]:
     """A line for each file that a run wrote."""
-    return (f"Wrote {path}" for path in summary.outputs)
+    return (f"Wrote {one_line(str(path))}" for path in summary.outputs)
 
 
 @contextlib.contextmanager
