@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 
-from emotion_cam.files import check_writable, write_file
+from emotion_cam.files import check_writable, sweep, write_errors, write_file
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import Sink, sink_errors
 from emotion_cam.types import Image
@@ -35,6 +37,10 @@ class ImageSink(Sink):
         self.path = Path(path)
         self._numbered = numbered
         check_writable(self.path)
+        if numbered:
+            with write_errors(self.path), suppress(FileNotFoundError):
+                with_number(self.path, 0).stat()  # whose name may be too long
+            sweep(self.path.parent, re.escape(self.path.stem) + r"-\d+")
 
     def write(self, result: Result) -> None:
         if self._numbered:
@@ -62,6 +68,7 @@ class FolderSink(Sink):
         with sink_errors(self.folder):
             self.folder.mkdir(exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()
+            sweep(self.folder)
 
     def write(self, result: Result) -> None:
         save_picture(self.folder / result.frame.source, result.annotated)
