@@ -22,8 +22,6 @@ from emotion_cam.serve.pictures import FORMATS, PictureError, decode
 from emotion_cam.serve.service import Service
 from emotion_cam.types import Face, Frame
 
-Texts = Annotated[list[str], Query(max_length=20)]
-
 
 @dataclass(frozen=True)
 class Options:
@@ -63,11 +61,19 @@ class Options:
         return replace(face, predictions=predictions)
 
 
+Without = Annotated[list[str], Query(description="A task to leave out.", max_length=20)]
+Group = Annotated[
+    list[str], Query(description="Labels under a common name, as in positive=happy,surprise.", max_length=20)
+]
+MinConfidence = Annotated[float | None, Query(description="The score below which a label is “unsure”; 0 for never.")]
+MinFace = Annotated[float | None, Query(description="The smallest face, as a share of the picture's shorter side.")]
+
+
 def options(
-    without: Texts = [],  # noqa: B006 - FastAPI copies it
-    group: Texts = [],  # noqa: B006
-    min_confidence: float | None = None,
-    min_face: float | None = None,
+    without: Without = [],  # noqa: B006 - FastAPI copies it
+    group: Group = [],  # noqa: B006
+    min_confidence: MinConfidence = None,
+    min_face: MinFace = None,
 ) -> Options:
     """The options in the address, which mean what they mean on the command line."""
     chosen = {"min_confidence": min_confidence, "min_face": min_face}

@@ -60,7 +60,7 @@ def test_pages_of_other_sites_reach_nothing(server: Address, origin: str, pictur
         assert httpx.get(server.http + path, headers={"origin": origin}).status_code == 403
     assert httpx.post(f"{server.http}/v1/recognize", content=picture, headers={"origin": origin}).status_code == 403
     for path in ("/v1/frames", "/v1/stream"):
-        with pytest.raises(InvalidStatus) as caught, connect(server.ws + path, origin=Origin(origin)):  # type: ignore[arg-type]
+        with pytest.raises(InvalidStatus) as caught, connect(server.ws + path, origin=Origin(origin)):
             pass
         assert caught.value.response.status_code == 403
 

@@ -113,7 +113,7 @@ def test_the_newest_frame_wins_and_a_slow_server_never_lags(recognizer: Recogniz
         (frame(1, float("inf"), b"x"), 1003, "The time of a frame"),
         (frame(1, 0.0, png_bomb(10_000, 10_000)), 1009, "10000×10000 pixels"),
         ("{}x", 1003, "This is no command"),
-        ('{"blurr": true}', 1003, "unknown field `blurr`"),
+        ('{"bluur": true}', 1003, "unknown field `bluur`"),
         ('{"blur": "yes"}', 1003, "Expected `bool"),
         ("\x00", 1003, "This is no command"),
     ],

@@ -348,8 +348,21 @@ class App {
     this.video.srcObject = this.stream;
     this.openFrames();
     this.started = performance.now();
-    await this.video.play();
-    this.followVideo(generation);
+    await this.play(generation);
+  }
+
+  /**
+   * Play the video, and follow its frames.
+   *
+   * @param {number} generation
+   */
+  async play(generation) {
+    try {
+      await this.video.play();
+    } catch {
+      return; // something else was chosen meanwhile, or the element's error says why
+    }
+    if (generation === this.generation) this.followVideo(generation);
   }
 
   /** @param {File} file */
@@ -366,12 +379,7 @@ class App {
     const connection = this.openFrames();
     connection.onOpened = () => this.restartVideo();
     this.restartVideo();
-    try {
-      await this.video.play();
-    } catch {
-      return; // the element's error says why
-    }
-    if (generation === this.generation) this.followVideo(generation);
+    await this.play(generation);
   }
 
   /** Forget the results of a video: it starts over, or goes on elsewhere. */
@@ -415,7 +423,6 @@ class App {
       this.result = result;
       this.shares.add(result, this.view.hide);
       this.shares.draw(this.view.hide);
-      this.timeline.add(result, this.view.hide);
       this.repaint();
       const name = file.name.replace(/\.\w+$/, "") || "picture";
       const files = tables([tableResult(result, picture.width, 0)], name);
@@ -652,7 +659,7 @@ class App {
       if (!this.video.paused) this.video.pause();
       else {
         if (this.video.ended) this.restartVideo();
-        this.video.play();
+        this.video.play().catch(() => {}); // something else was chosen meanwhile
       }
     }
   }
@@ -788,7 +795,7 @@ async function mayUseWebcam() {
 async function main() {
   const app = new App(await serverInfo());
   if (app.info.source) app.useSource();
-  else if (await mayUseWebcam()) app.useWebcam();
+  else if ((await mayUseWebcam()) && app.mode === "none" && app.generation === 0) app.useWebcam();
 }
 
 main().catch((error) => {
