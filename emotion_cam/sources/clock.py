@@ -25,33 +25,34 @@ class Clock:
         jumped: whether the clock has jumped.
     """
 
-    BACK = Fraction(1, 10)
+    BACK = 0.1
     """Seconds by which times may go back without a jump: some files are a little out of order."""
 
     def __init__(self, container: InputContainer) -> None:
         self._longest_gap = 10 if container.format.flags & _JUMPS_ARE_USUAL else 24 * 3600
-        self._last: dict[int, tuple[Fraction, Fraction]] = {}  # by stream: start and end of its last packet
+        self._last: dict[int, tuple[float, float]] = {}  # by stream: start and end of its last packet
         self._moves: dict[int, Fraction] = {}  # by stream: by how much it is moved now
         self._newest_move = Fraction(0)
-        self._end = Fraction(0)  # of what was given so far, in corrected time
+        self._end = 0.0  # of what was given so far, in corrected time
         self.jumped = False
 
     def correct(self, packet: av.Packet[Any]) -> None:
         """Correct the times of the next packet of the file."""
-        if packet.stream.type not in ("video", "audio") or packet.time_base is None:
+        stream, shown = packet.stream, packet.dts if packet.pts is None else packet.pts
+        if shown is None or packet.time_base is None or stream.type not in ("video", "audio"):
             return
-        index, tick = packet.stream.index, packet.time_base
+        tick, duration = float(packet.time_base), packet.duration or 0
         if packet.dts is not None:
-            self._follow(index, packet.dts * tick, (packet.duration or 0) * tick, _shown(packet) * tick)
-        move = self._moves.get(index)
+            self._follow(stream.index, packet.dts * tick, (packet.dts + duration) * tick, shown * tick)
+        move = self._moves.get(stream.index)
         if move:
-            ticks = round(move / tick)
+            ticks = round(move / packet.time_base)
+            shown += ticks
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
-        if packet.dts is not None or packet.pts is not None:
-            self._end = max(self._end, (_shown(packet) + (packet.duration or 0)) * tick)
+        self._end = max(self._end, (shown + duration) * tick)
 
-    def _follow(self, index: int, start: Fraction, duration: Fraction, shown: Fraction) -> None:
+    def _follow(self, index: int, start: float, end: float, shown: float) -> None:
         """Choose by how much a stream is moved from now on."""
         if index not in self._last:
             self._moves[index] = self._newest_move
@@ -60,12 +61,7 @@ class Clock:
             if start < last_start - self.BACK or start > last_end + self._longest_gap:
                 self.jumped = True
                 # Another stream may have jumped before; then both stay together.
-                if self._newest_move == self._moves[index] or abs(shown + self._newest_move - self._end) > 10:
-                    self._newest_move = self._end - shown
+                if self._newest_move == self._moves[index] or abs(shown + float(self._newest_move) - self._end) > 10:
+                    self._newest_move = Fraction(self._end - shown)
                 self._moves[index] = self._newest_move
-        self._last[index] = start, start + duration
-
-
-def _shown(packet: av.Packet[Any]) -> int:
-    """When the picture or sound of a packet is shown, in ticks; one of its two times is known."""
-    return packet.dts if packet.pts is None else packet.pts  # type: ignore[return-value]
+        self._last[index] = start, end

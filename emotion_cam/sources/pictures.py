@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
@@ -150,7 +151,7 @@ def _decoded(picture: Pillow.Image) -> Image:
         # 16 bits, which the mode "I" has in 32
         scaled = np.nan_to_num(values) * 255 if is_float else np.clip(values, 0, 0xFFFF) >> 8
         return np.repeat(np.clip(scaled, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-    return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
+    return np.asarray(cv2.cvtColor(np.asarray(picture.convert("RGB")), cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def _turned(picture: Pillow.Image) -> Pillow.Image:
