@@ -6,14 +6,14 @@ A RunSpec can be sent to another process; what the run produced stands in a RunS
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from emotion_cam.drawing.view import Controls, View
 from emotion_cam.errors import ModelError
+from emotion_cam.progress import Progress, no_progress
 from emotion_cam.recognition.spec import ModelSpec
 from emotion_cam.sinks.spec import OutputSpec, refuse_duplicates
 from emotion_cam.sources.spec import InputSpec
@@ -21,11 +21,7 @@ from emotion_cam.sources.spec import InputSpec
 if TYPE_CHECKING:
     from emotion_cam.recognition.recognizer import Recognizer
     from emotion_cam.result import Result
-    from emotion_cam.sources.base import Source
     from emotion_cam.types import Face, Frame
-
-Progress: TypeAlias = "Callable[[Source], AbstractContextManager[Callable[[], None]]]"
-"""For an opened source gives, as long as the run lasts, the function to call after each frame."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +66,7 @@ class RunSummary:
         self.faces = result.faces
 
 
-@contextlib.contextmanager
-def _no_progress(source: Source) -> Iterator[Callable[[], None]]:
-    yield lambda: None
-
-
-def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = _no_progress) -> None:
+def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = no_progress) -> None:
     """Execute a run to its end, and keep count in ``summary``, whether it ends well or not.
 
     Args:
@@ -87,6 +78,8 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = _no_prog
         EmotionCamError: something cannot be opened, read or written.
     """
     # Everything is imported before the source is opened: from then on a camera sends frames, and old ones are dropped.
+    import emotion_cam.sinks.registry
+    import emotion_cam.sinks.window  # noqa: F401
     from emotion_cam.loop import run
     from emotion_cam.sinks.base import Sink
 

@@ -14,12 +14,13 @@ import emotion_cam
 PACKAGE = Path(emotion_cam.__file__).parent
 
 LAYERS = [
-    {"errors", "version", "defaults"},
+    {"errors", "version", "defaults", "checks", "pool"},
     {"types", "litert", "card"},
-    {"preprocess", "files", "tables"},
+    {"pictures", "files", "tables"},
+    {"preprocess"},
     {"sources", "detect", "drawing"},
-    {"recognition", "report"},
-    {"result"},
+    {"recognition", "progress"},
+    {"report", "result"},
     {"sinks"},
     {"loop"},
     {"training", "pipeline"},

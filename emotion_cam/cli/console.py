@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.text import Text
 
+    from emotion_cam.sources.base import Source
+
 FAILED, WRONG_USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 """Exit codes. Those after Ctrl-C and a closed pipe are 128 and the signal's number, as shells have them."""
 
@@ -220,3 +222,18 @@ def progress_bar(unit: str) -> Progress:
         redirect_stdout=stdout.is_terminal,  # output that goes to a file must not pass through the bar
         disable=not stderr.is_terminal,
     )
+
+
+@contextlib.contextmanager
+def source_progress(source: Source, *, shown: bool = True) -> Iterator[Callable[[], None]]:
+    """A progress bar over the frames of a file; nothing for a live source, which has no end.
+
+    Yields:
+        The function to call after each frame.
+    """
+    if source.live or not shown:
+        yield lambda: None
+        return
+    with progress_bar("frames/s") as progress:
+        task = progress.add_task(plain(source.name), total=source.frame_count)
+        yield lambda: progress.advance(task)

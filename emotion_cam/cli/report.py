@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from emotion_cam.cli.console import plain, progress_bar, stdout
-
-if TYPE_CHECKING:
-    from emotion_cam.sources.base import Source
+from emotion_cam.cli.console import source_progress, stdout
 
 
 def report(table: Path, /, *, out: tuple[Path, ...], video: tuple[Path, ...] = (), mirror: bool = False) -> None:
@@ -25,14 +19,6 @@ def report(table: Path, /, *, out: tuple[Path, ...], video: tuple[Path, ...] = (
     """
     from emotion_cam.report.build import write_reports
 
-    write_reports(table, out, video, mirrored=mirror, progress=_progress)
+    write_reports(table, out, video, mirrored=mirror, progress=source_progress)
     for path in out:
         stdout.print(f"Wrote {path}", markup=False)
-
-
-@contextlib.contextmanager
-def _progress(source: Source) -> Iterator[Callable[[], None]]:
-    """A progress bar over the frames of a video."""
-    with progress_bar("frames/s") as progress:
-        task = progress.add_task(plain(source.name), total=source.frame_count)
-        yield lambda: progress.advance(task)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Group, Parameter
 
@@ -15,8 +14,7 @@ from emotion_cam.cli.console import (
     UsageError,
     interruptible_at_once,
     one_line,
-    plain,
-    progress_bar,
+    source_progress,
     stderr,
     stdout,
     usage_checked,
@@ -26,9 +24,6 @@ from emotion_cam.pipeline import RunSpec, RunSummary, execute
 from emotion_cam.recognition.spec import ModelSpec
 from emotion_cam.sinks.spec import STDOUT, OutputSpec
 from emotion_cam.sources.spec import InputSpec
-
-if TYPE_CHECKING:
-    from emotion_cam.sources.base import Source
 
 _MANY = Group("Many videos", sort_key=5)
 
@@ -72,7 +67,7 @@ def _run_one(spec: RunSpec) -> None:
     # JSON Lines on standard output are for another program: everything else goes to standard error.
     streams = STDOUT in spec.output.out
     try:
-        execute(spec, summary, progress=partial(_progress, shown=not (streams and stdout.is_terminal)))
+        execute(spec, summary, progress=partial(source_progress, shown=not (streams and stdout.is_terminal)))
     finally:
         lines = outputs(summary) if streams else lines_of(summary, "frame" if spec.input.image is None else "picture")
         for line in lines:
@@ -110,14 +105,3 @@ def lines_of(summary: RunSummary, unit: str, prefix: str = "") -> Iterator[str]:
 def outputs(summary: RunSummary) -> Iterator[str]:
     """A line for each file that a run wrote."""
     return (f"Wrote {one_line(str(path))}" for path in summary.outputs)
-
-
-@contextlib.contextmanager
-def _progress(source: Source, *, shown: bool = True) -> Iterator[Callable[[], None]]:
-    """A progress bar for files; nothing for a live source, which has a window and no end."""
-    if source.live or not shown:
-        yield lambda: None
-        return
-    with progress_bar("frames/s") as progress:
-        task = progress.add_task(plain(source.name), total=source.frame_count)
-        yield lambda: progress.advance(task)

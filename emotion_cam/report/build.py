@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from emotion_cam.errors import SinkError, SourceError
 from emotion_cam.files import check_writable, write_file
+from emotion_cam.progress import Progress, no_progress
 from emotion_cam.report import FORMATS, check_extra, render
 from emotion_cam.report.history import History
 from emotion_cam.sources.base import Source
@@ -17,18 +16,13 @@ from emotion_cam.tables import read_table
 from emotion_cam.types import Frame
 
 
-@contextlib.contextmanager
-def _no_progress(source: Source) -> Iterator[Callable[[], None]]:
-    yield lambda: None
-
-
 def write_reports(
     table: Path,
     outputs: Sequence[Path],
     videos: Sequence[Path] = (),
     *,
     mirrored: bool = False,
-    progress: Callable[[Source], AbstractContextManager[Callable[[], None]]] = _no_progress,
+    progress: Progress = no_progress,
 ) -> None:
     """Write reports of a table.
 
@@ -37,7 +31,7 @@ def write_reports(
         outputs: the files to write; their suffixes are in FORMATS.
         videos: the videos that the table was made from, for thumbnails of the strongest moments.
         mirrored: whether the table is from a run whose frames were flipped left to right.
-        progress: for each opened video gives, as long as it is read, the function to call after each frame.
+        progress: see ``Progress``.
 
     Raises:
         SinkError: an output has another suffix or cannot be written.

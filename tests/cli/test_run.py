@@ -263,35 +263,6 @@ def test_a_size_is_refused_for_a_video(film: Path) -> None:
     assert not Path("out.csv").exists()
 
 
-def test_a_report_of_a_video_and_of_its_table(film: Path) -> None:
-    result = emotion_cam("--video", film, "--out", "direct.html", "--out", "faces.csv")
-    assert result.exit_code == 0, result.output
-    assert "Wrote direct.html" in result.stdout
-    result = emotion_cam("report", "faces.csv", "--video", film, "--out", "later.html", "--out", "later.png")
-    assert result.exit_code == 0, result.output
-    assert result.stdout == "Wrote later.html\nWrote later.png\n"
-    for name in ("direct.html", "later.html"):
-        page = Path(name).read_text(encoding="utf-8")
-        assert "in view from 0:00.0 to 0:01.1" in page
-        assert page.count("data:image/jpeg;base64,") >= 1
-        assert re.search(r"happy</th>.*?<td[^>]*>(8|9|10)\d%</td>", page, re.DOTALL)
-    assert cv2.imread("later.png") is not None
-    assert emotion_cam("report", "faces.csv", "--out", "plain.html").exit_code == 0
-    assert "data:image/jpeg" not in Path("plain.html").read_text(encoding="utf-8")
-
-
-def test_a_report_of_a_mirrored_run_shows_the_same_faces(film: Path) -> None:
-    outputs = ("--out", "faces.csv", "--out", "direct.html")
-    assert emotion_cam("--video", film, "--mirror", *outputs).exit_code == 0
-    later = ("report", "faces.csv", "--video", film, "--mirror", "--out", "later.html")
-    assert emotion_cam(*later).exit_code == 0
-    pictures = [
-        re.findall(r"data:image/jpeg;base64,[^\"]+", Path(p).read_text()) for p in ("direct.html", "later.html")
-    ]
-    assert pictures[0]
-    assert pictures[0] == pictures[1]
-
-
 @pytest.mark.parametrize("option", ["--blur", "--no-picture"])
 def test_a_report_shows_no_face_that_is_hidden(photo: str, option: str) -> None:
     assert emotion_cam("--image", photo, "--out", "o.html", option).exit_code == 0
@@ -350,7 +321,6 @@ def test_info() -> None:
         ["--image", "photo.png", "--group", "positive=happy,"],
         ["--image", "photo.png", "--group", "positive=happy", "--group", "positive=surprise"],
         ["evaluate", "models", "--data", "fer2013"],
-        ["report", "faces.csv"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
@@ -394,15 +364,6 @@ BAD = {
         ["--image", "photo.png", "--out", "o.png", "--detector-model", "text.png"],
         "yunet and blazeface do",
     ),
-    "a report of nothing": (["report", "nowhere.csv", "--out", "o.html"], "nowhere.csv"),
-    "a report of a video": (["report", "a.mp4", "--out", "o.html"], ".csv .jsonl"),
-    "a report of a text": (["report", "text.csv", "--out", "o.html"], "column"),
-    "a report with another video": (
-        ["report", "seen.csv", "--out", "o.html", "--video", "clip.mp4"],
-        "seen.csv has no frames of clip.mp4, only of a.mp4.",
-    ),
-    "a report as a video": (["report", "text.csv", "--out", "o.mp4"], ".html or .png"),
-    "a report nowhere": (["report", "text.csv", "--out", "nowhere/o.html"], "nowhere"),
     "a folder to open as a model": (["info", "folder"], "model.json"),
 }
 
