@@ -144,19 +144,18 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 def _decoded(picture: Pillow.Image) -> Image:
     picture.load()
-    picture = _turned(picture)
+    _turn(picture)
     if picture.mode == "F" or picture.mode.startswith("I"):
         values = np.asarray(picture)
         is_float = values.dtype.kind == "f"
         # 16 bits, which the mode "I" has in 32
         scaled = np.nan_to_num(values) * 255 if is_float else np.clip(values, 0, 0xFFFF) >> 8
         return np.repeat(np.clip(scaled, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-    return np.asarray(cv2.cvtColor(np.asarray(picture.convert("RGB")), cv2.COLOR_RGB2BGR), np.uint8)
+    colors = picture if picture.mode == "RGB" else picture.convert("RGB")
+    return np.asarray(cv2.cvtColor(np.asarray(colors), cv2.COLOR_RGB2BGR), np.uint8)
 
 
-def _turned(picture: Pillow.Image) -> Pillow.Image:
-    """The picture as its EXIF data turn it; as it is if they are damaged."""
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # Pillow raises many kinds of errors for damaged data
-        return picture
+def _turn(picture: Pillow.Image) -> None:
+    """Turn a picture as its EXIF data say; leave it as it is if they are damaged."""
+    with suppress(Exception):  # Pillow raises many kinds of errors for damaged data
+        ImageOps.exif_transpose(picture, in_place=True)
