@@ -26,8 +26,10 @@ def open_interpreter(file: Path, threads: int) -> Any:
     """
     from ai_edge_litert.interpreter import Interpreter
 
+    # Not by its name: then a file that is replaced while it is in use would end the process.
+    content = file.read_bytes()
     with silenced_stderr():
-        interpreter = Interpreter(str(file), num_threads=threads)
+        interpreter = Interpreter(model_content=content, num_threads=threads)
         if any(math.prod(map(int, tensor["shape"])) > _MOST_NUMBERS for tensor in interpreter.get_tensor_details()):
             raise ValueError("a tensor is larger than any face needs: the file is damaged")
         interpreter.allocate_tensors()

@@ -96,6 +96,14 @@ def test_a_truncated_network_is_named(emotion_model: Path) -> None:
         Classifier(emotion_model)
 
 
+def test_a_model_can_be_replaced_while_it_is_in_use(emotion_model: Path) -> None:
+    classifier = Classifier(emotion_model)
+    crops = [np.full((48, 48), 90, np.uint8)]
+    before = classifier(crops)
+    (emotion_model / "model.tflite").write_bytes(b"")
+    assert np.array_equal(classifier(crops), before)
+
+
 def test_a_network_that_asks_for_endless_memory_is_refused_at_once(emotion_model: Path) -> None:
     file = emotion_model / "model.tflite"
     content, shape = file.read_bytes(), np.array([1, 48, 48, 1], "<i4").tobytes()
