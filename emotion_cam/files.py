@@ -6,6 +6,7 @@ killed run leaves there is found by the next run with the same output: see ``che
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -79,7 +80,11 @@ def check_present(path: Path, temporary: Path) -> None:
 def finish_temporary(temporary: Path, target: Path) -> None:
     """Give an unfinished file its name, once its content is on the disk. Raises OSError if that fails."""
     with temporary.open("rb+") as file:
-        os.fsync(file.fileno())  # otherwise, after a power failure, the name may be there without the content
+        try:
+            os.fsync(file.fileno())  # otherwise, after a power failure, the name may be there without the content
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not every file system can do that
+                raise
     temporary.replace(target)
     _unfinished.discard(temporary.absolute())
 
@@ -142,10 +147,10 @@ def _rescue(path: Path) -> None:
 def _leftovers(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
     """The files of a folder with such names, whose first group is the number of a process that has ended."""
     found = []
-    for path in folder.iterdir():
-        match = pattern.fullmatch(path.name)
-        if match and not _is_in_use(path, int(match[1])):
-            found.append(path)
+    for name in os.listdir(folder):  # noqa: PTH208 - a folder may have very many
+        match = pattern.fullmatch(name) if name.startswith(".") else None
+        if match and not _is_in_use(folder / name, int(match[1])):
+            found.append(folder / name)
     return found
 
 

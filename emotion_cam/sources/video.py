@@ -120,7 +120,10 @@ class VideoSource(Source):
                     break
                 self._ahead.append(packet)
             return self._audio.reader()
-        container = open_container(self.path)
+        try:
+            container = open_container(self.path)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceError(f"{self.path} can no longer be read: was it removed?") from error
         stream = _audio_stream(container)
         if stream is None:
             container.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -225,6 +226,24 @@ def test_a_video_that_leaves_no_room_for_its_copy_stays_in_fragments(
     assert caplog.messages == [
         f"{path} is complete, but its index could not be put at the front: No space left on device."
     ]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_disk_that_cannot_confirm_what_it_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    sink = CsvSink(tmp_path / "a.csv")
+    sink.write(result())
+    if number == errno.EINVAL:  # some file systems have no such function
+        sink.__exit__(None, None, None)
+        assert sink.output == tmp_path / "a.csv"
+    else:
+        with pytest.raises(SinkError, match=r"a\.csv cannot be replaced: Input/output error; see .*\.part-"):
+            sink.__exit__(None, None, None)
 
 
 # Runs that were killed
