@@ -61,7 +61,8 @@ def run(
 
 def _run_one(spec: RunSpec) -> None:
     if spec.input.video:
-        spec = replace(spec, output=replace(spec.output, out=spec.output.named_after(spec.input.video[0])))
+        with usage_checked():  # an address may be none
+            spec = replace(spec, output=replace(spec.output, out=spec.output.named_after(spec.input.video[0])))
     _import_all()
     summary = RunSummary()
     # JSON Lines on standard output are for another program: everything else goes to standard error.

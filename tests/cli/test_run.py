@@ -302,6 +302,7 @@ def test_info() -> None:
         [],
         ["--camera", "0", "--video", "a.mp4"],
         ["--nonsense"],
+        ["--video", "http://[::1/", "--out", "o.csv"],
         ["--image"],
         ["--image", "photo.png", "--no-show"],
         ["--image", "photo.png", "--min-face", "0"],
