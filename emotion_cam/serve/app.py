@@ -137,14 +137,16 @@ async def report(request: Request, service: Shared, chosen: Chosen) -> Response:
     history = History()
     image = result.frame.image if result.view.shows_faces else None
     history.add(result.frame.source, 0, 0.0, result.faces, image)
-    async with service.drawing:
-        page = await service.workers.request(lambda: render(history, ".html"))
+    with service.workers.request():
+        async with service.drawing:
+            page = await service.workers.run(lambda: render(history, ".html"))
     return Response(page, media_type="text/html", headers={"content-disposition": 'attachment; filename="report.html"'})
 
 
 async def _result(request: Request, service: Service, chosen: Options) -> Result:
-    data, name = await read_picture(request, service.limits)
-    return await service.workers.request(recognition(service, data, name, chosen))
+    with service.workers.request():
+        data, name = await read_picture(request, service.limits)
+        return await service.workers.run(recognition(service, data, name, chosen))
 
 
 def _live(service: Service) -> LiveSource:

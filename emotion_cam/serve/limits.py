@@ -16,7 +16,7 @@ class Limits:
         frame_pixels: of a picture in such a message.
         header_bytes: of the first line and the headers of a request.
         connections: open at a time, of every kind.
-        waiting: requests with a picture that may wait for a worker; one more is refused.
+        waiting: requests with a picture that may be under way beyond one for each worker; one more is refused.
         watchers: pages and programs that watch the server's own source at a time.
         idle_seconds: without a message, before a WebSocket is closed; and without progress of what is sent to it.
         header_seconds: until the headers of a request are complete.

@@ -62,7 +62,7 @@ def serve(
     """
     token = os.environ.get(TOKEN_VARIABLE) or None
     is_own_token = token is not None
-    if token is None and not spec.is_private:
+    if token is None and spec.needs_token:
         token = secrets.token_urlsafe(24)
     context = _certificate(spec)
     listening = _listen(spec)
@@ -79,7 +79,7 @@ def serve(
         if not input.is_empty:
             service.live = LiveSource(input.open(), input.open, service)
         access = Access(
-            names=own_names(spec.host_name) if not spec.is_private or spec.host_name else frozenset({"localhost"}),
+            names=own_names(spec.host_name) if spec.needs_token else frozenset({"localhost"}),
             addresses=not spec.is_private,
             token=token,
             cookie=f"emotion_cam_{port}",

@@ -19,8 +19,8 @@ class ServeSpec:
     """Where to listen, who gets in, and how many.
 
     Attributes:
-        host: The address to listen on. Any other than this machine's own asks every visitor for a token, which is part
-            of the printed address.
+        host: The address to listen on. Beyond this machine's own, and with a host name, every visitor needs a token,
+            which is part of the printed address.
         port: The port to listen on; 0 for any free one.
         host_name: A name by which browsers reach this machine, as in lab.example.org. Its addresses, its own name and
             localhost are known. May be repeated.
@@ -62,6 +62,11 @@ class ServeSpec:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether visitors may come from elsewhere: from another machine, or by a name that others know."""
+        return not self.is_private or bool(self.host_name)
 
     @property
     def worker_count(self) -> int:

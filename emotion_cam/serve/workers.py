@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -29,11 +30,12 @@ class Workers:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="recognition")
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread, for someone who never has more than one call under way."""
+        """Call a function in a thread; whoever calls never has more than one call under way."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
-    async def request(self, function: Callable[[], T]) -> T:
-        """Call a function in a thread, for a request.
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Hold a place for a request, from before its picture is read until its answer is ready.
 
         Raises:
             FullError: too many requests are under way already.
@@ -42,7 +44,7 @@ class Workers:
             raise FullError("The server is busy with other pictures: try again in a moment.")
         self._requests += 1
         try:
-            return await self.run(function)
+            yield
         finally:
             self._requests -= 1
 

@@ -68,7 +68,7 @@ def test_the_limits_are_those_of_the_program() -> None:
         f"{limits.body_bytes / 1e6:g} MB and {limits.pixels / 1e6:g} megapixels | 413",
         f"{limits.frame_bytes / 1e6:g} MB and {limits.frame_pixels / 1e6:g} megapixels | close code 1009",
         f"by default {PAGES_PER_WORKER} for each worker | close code 1013",
-        f"wait for a worker | {limits.waiting} | 503",
+        f"beyond one for each worker | {limits.waiting} | 503",
         f"own source | {limits.watchers} | 503",
         f"connections | {limits.connections} | 503",
         f"{limits.header_bytes // 1024} kB, within {limits.header_seconds:g} seconds",

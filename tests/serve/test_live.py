@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +29,7 @@ from emotion_cam.sources.spec import open_source
 from emotion_cam.types import Frame, Image
 from tests.builders import FACES, result
 from tests.serve.conftest import make_service
-from tests.serve.running import Address, in_thread
+from tests.serve.running import Address, in_thread, noise
 
 
 def with_source(service: Service, film: Path) -> Service:
@@ -161,6 +162,45 @@ def test_a_folder_of_pictures_is_shown_one_after_the_other(
         found = events(address, 4)
     assert {entry["source"] for entry in found} == {"a.png", "b.png"}
     assert all(len(entry["faces"]) == 1 for entry in found)
+
+
+class Large(Source):
+    """Gives large pictures that hardly compress, a hundred a second."""
+
+    name, live = "camera 8", True
+
+    def __iter__(self) -> Iterator[Frame]:
+        image = noise(1280, 720)
+        for index in range(6000):
+            time.sleep(0.01)
+            yield Frame(image, index, index / 100, self.name)
+
+
+class Nobody:
+    """Finds no face, at once."""
+
+    tasks = ("emotion",)
+
+    def follow(self, *_: object) -> Any:
+        return lambda image, seconds: ()
+
+
+def test_a_watcher_that_takes_nothing_is_let_go() -> None:
+    service = make_service(Nobody(), Limits(idle_seconds=0.5))  # type: ignore[arg-type]
+    service.live = LiveSource(Large(), Large, service)
+    with in_thread(service) as address, socket.create_connection((address.host, address.port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        seen = False
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            watchers = service.live.watchers
+            seen = seen or watchers == 1
+            if seen and watchers == 0:
+                break
+            time.sleep(0.05)
+        assert seen
+        assert service.live.watchers == 0
 
 
 class Failing(Source):

@@ -140,6 +140,22 @@ def test_keys_and_buttons_do_the_same(live: Tab) -> None:
     assert not live.page.is_visible("#help")
 
 
+def test_the_chosen_webcam_is_remembered(live: Tab) -> None:
+    chosen = live.page.input_value("#webcams")
+    assert chosen
+    assert live.page.evaluate("localStorage.getItem('emotion-cam webcam')") == chosen
+    live.page.reload()
+    live.wait_for_results(3)
+    assert live.page.input_value("#webcams") == chosen
+
+
+def test_full_screen(live: Tab) -> None:
+    live.page.keyboard.press("f")
+    live.wait_for(lambda: live.page.evaluate("document.fullscreenElement !== null"))
+    live.page.keyboard.press("f")
+    live.wait_for(lambda: live.page.evaluate("document.fullscreenElement === null"))
+
+
 def test_mirror_flips_the_picture(live: Tab) -> None:
     for key in ("a", "o", "g", " "):
         live.page.keyboard.press(key)

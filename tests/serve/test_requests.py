@@ -148,7 +148,7 @@ def test_a_body_that_comes_too_slowly_is_refused(recognizer: Recognizer) -> None
 
     with in_thread(make_service(recognizer, Limits(body_seconds=0.3))) as address:
         try:
-            answer = httpx.post(f"{address.http}/v1/recognize", content=slowly())
+            answer = httpx.post(f"{address.http}/v1/recognize", content=slowly(), timeout=5)
             assert answer.status_code == 408
         except httpx.HTTPError:  # the connection was closed while the rest was awaited
             pass
@@ -182,6 +182,31 @@ def test_a_busy_server_says_so(recognizer: Recognizer, picture: bytes) -> None:
         assert "busy" in answer.json()["detail"]
         free.set()
         thread.join(5)
+        assert first == [200]
+
+
+def test_pictures_that_are_still_being_sent_count_too(recognizer: Recognizer, picture: bytes) -> None:
+    goes_on = threading.Event()
+
+    def slowly() -> Any:
+        yield picture[:100]
+        goes_on.wait(10)
+        yield picture[100:]
+
+    with in_thread(make_service(recognizer, Limits(waiting=0))) as address:
+        first: list[int] = []
+        thread = threading.Thread(
+            target=lambda: first.append(httpx.post(f"{address.http}/v1/recognize", content=slowly()).status_code)
+        )
+        thread.start()
+        statuses = set()
+        for _ in range(40):
+            statuses.add(httpx.post(f"{address.http}/v1/recognize", content=picture).status_code)
+            if 503 in statuses:
+                break
+        assert 503 in statuses
+        goes_on.set()
+        thread.join(10)
         assert first == [200]
 
 

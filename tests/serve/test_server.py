@@ -186,6 +186,12 @@ def test_which_hosts_only_this_machine_reaches(host: str, private: bool) -> None
     assert ServeSpec(host=host).is_private == private
 
 
+def test_a_name_that_others_know_needs_a_token() -> None:
+    assert not ServeSpec().needs_token
+    assert ServeSpec(host="0.0.0.0").needs_token
+    assert ServeSpec(host_name=("lab.example.org",)).needs_token
+
+
 def test_numbers_of_the_spec_are_checked() -> None:
     for wrong in ({"port": 70_000}, {"pages": 0}, {"workers": 0}):
         with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must be"):
