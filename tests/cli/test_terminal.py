@@ -123,5 +123,7 @@ def test_ctrl_c_while_the_program_is_loaded_is_quiet(photo: Path, arguments: lis
     time.sleep(moment + 0.005)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) in ((130, ""), (0, "")), out
+    # When all is done, Python itself ends, and leaves signals to the system.
+    codes = (0, 130, -signal.SIGINT) if "Wrote" in out or "in /" in out else (130,)
+    assert (process.returncode in codes, err) == (True, ""), out
     assert not list(Path().glob(".o*"))
