@@ -95,6 +95,7 @@ class Page:
                 showing.cancel()
 
     async def _send(self, socket: ClientConnection, pictures: list[bytes], start: float, end: float) -> None:
+        await asyncio.sleep(max(0.0, start - time.monotonic()))
         number = -1
         while time.monotonic() < end:
             newest = int((time.monotonic() - start) * FPS)

@@ -155,6 +155,15 @@ class Follower:
         self._smooth = smooth
         self._averages: dict[int, dict[str, _Average]] = {}
 
+    @property
+    def every(self) -> float:
+        """The seconds of the stream within which the whole picture is searched for new faces; may be changed."""
+        return self._tracker.every
+
+    @every.setter
+    def every(self, seconds: float) -> None:
+        self._tracker.every = seconds
+
     def __call__(self, image: Image, time: float) -> tuple[Face, ...]:
         """Recognize the faces of the next frame.
 

@@ -57,6 +57,9 @@ class Tracker:
         every: the seconds of the stream within which the whole picture is searched for new faces; 0 searches every
             frame in full.
 
+    Attributes:
+        every: as above; may be changed between two frames.
+
     Raises:
         TypeError, ValueError: ``every`` is not a number, or negative.
     """
@@ -64,7 +67,7 @@ class Tracker:
     def __init__(self, detector: Detector, every: float = SEARCH_EVERY) -> None:
         check_number(every, "every", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
         self._detector = detector if isinstance(detector, StreamDetector) else _Undivided(detector)
-        self._every = every
+        self.every = every
         self._in_view: list[_Track] = []
         self._gone: list[_Track] = []
         self._count = 0
@@ -117,9 +120,9 @@ class Tracker:
     def _search(self, image: Image, time: float, known: Sequence[Box]) -> list[Box]:
         """Do this frame's part of the search for new faces: all of it after a start, a cut, or a long time."""
         start, stop = 0.0, 2.0
-        if 0 < time - self._time < self._every:
+        if 0 < time - self._time < self.every:
             start = self._searched
-            stop = min(2.0, start + (time - self._time) / self._every)
+            stop = min(2.0, start + (time - self._time) / self.every)
         self._searched = stop % 2
         return self._detector.search(image, start, stop, known)
 

@@ -26,7 +26,7 @@ from emotion_cam.report.history import History
 from emotion_cam.result import Result
 from emotion_cam.serve.pictures import PictureError, decode
 from emotion_cam.serve.service import Service, detailed
-from emotion_cam.types import Frame
+from emotion_cam.types import Face, Frame, Image
 
 if TYPE_CHECKING:
     from emotion_cam.recognition.recognizer import Follower
@@ -38,6 +38,10 @@ FULL, MALFORMED, TOO_LARGE, IDLE, GOING_AWAY, FAILED = 1013, 1003, 1009, 4408, 1
 """Why a WebSocket is closed, as its close code."""
 
 LONGEST_NAME = 200
+
+FRAMES_OF_SEARCH = 4
+"""The least number of frames over which the search for new faces is spread. With few frames a second, a search within a
+fixed time would fall into every frame, make it slower still, and so on."""
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,16 +86,19 @@ class Session:
         self._blur = service.view.blur
         self._explain = False
         self._source = "webcam"
+        self._every = 0.0
         self._follower: Follower = self._new_follower()
+        self._time = math.inf  # of the latest frame, in seconds
+        self._interval = 0.0  # between frames, in seconds, averaged
         self._report: _Recording | None = None
 
     async def run(self) -> None:
         """Accept the connection, and serve it to its end."""
         await self._socket.accept()
         service = self._service
-        if service.pages >= service.most_pages:
+        if service.pages >= service.most_pages or (service.pages and service.workers.is_late):
             service.metrics.refused.labels("full").inc()
-            await self._close(FULL, f"The server is full: {service.most_pages} pages use it. Try again later.")
+            await self._close(FULL, f"The server is full: {service.pages} pages use it. Try again later.")
             return
         service.pages += 1
         service.metrics.pages.set(service.pages)
@@ -153,7 +160,17 @@ class Session:
 
     def _new_follower(self) -> Follower:
         models = self._service.models
-        return self._service.recognizer.follow(models.search_every(hides_faces=self._blur), models.smooth)
+        self._every = models.search_every(hides_faces=self._blur)
+        return self._service.recognizer.follow(self._every, models.smooth)
+
+    def _follow(self, image: Image, seconds: float) -> tuple[Face, ...]:
+        """The faces of the next frame. Without blur, the search for new ones is spread over some frames."""
+        if 0 < seconds - self._time < 5:
+            self._interval += 0.2 * (seconds - self._time - self._interval)
+        self._time = seconds
+        if self._every:
+            self._follower.every = max(self._every, FRAMES_OF_SEARCH * self._interval)
+        return self._follower(image, seconds)
 
     def _recognize(self, message: bytes) -> str:
         """The answer to a frame; runs in a worker."""
@@ -167,7 +184,7 @@ class Session:
             image = decode(message[HEADER.size :], self._limits.frame_pixels)
         except PictureError as error:
             raise _ClosingError(TOO_LARGE if error.too_large else MALFORMED, str(error)) from None
-        faces = self._follower(image, seconds)
+        faces = self._follow(image, seconds)
         result = Result(Frame(image, number, seconds, self._source), faces)
         if self._report is not None:
             self._report.add(result, with_picture=not self._blur)

@@ -153,6 +153,63 @@ def test_a_full_server_says_so(server: Address, picture: bytes) -> None:
             assert ask(one_more, 1, 0.0, picture)["faces"]
 
 
+def test_a_late_server_lets_nobody_else_in(recognizer: Recognizer) -> None:
+    service = make_service(recognizer, most_pages=10)
+
+    class Slow:
+        tasks = recognizer.tasks
+
+        def follow(self, *_: object) -> Any:
+            def follower(image: Image, seconds: float) -> tuple[Face, ...]:
+                time.sleep(0.2)
+                return ()
+
+            return follower
+
+    service.recognizer = Slow()  # type: ignore[assignment]
+    small = jpeg(noise(32, 32))
+    with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as first:
+        with connect(f"{address.ws}/v1/frames") as second, connect(f"{address.ws}/v1/frames") as third:
+            for number in range(40):
+                for page in (first, second, third):
+                    page.send(frame(number, number / 10, small))
+                if service.workers.is_late:
+                    break
+                for page in (first, second, third):
+                    page.recv(5)
+            assert service.workers.is_late
+            with connect(f"{address.ws}/v1/frames") as one_more:
+                assert ending(one_more) == (1013, "The server is full: 3 pages use it. Try again later.")
+        time.sleep(2.2)
+        with connect(f"{address.ws}/v1/frames") as one_more:
+            assert ask(one_more, 1, 0.0, small)["faces"] == []
+
+
+def test_with_few_frames_a_second_a_search_takes_several_frames(recognizer: Recognizer, picture: bytes) -> None:
+    service = make_service(recognizer)
+    followers: list[Any] = []
+
+    class Watched:
+        tasks = recognizer.tasks
+
+        def follow(self, *settings: float) -> Any:
+            followers.append(recognizer.follow(*settings))
+            return followers[-1]
+
+    service.recognizer = Watched()  # type: ignore[assignment]
+    with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as page:
+        for number in range(30):
+            ask(page, number, number / 30, picture)
+        assert followers[-1].every == 0.2
+        for number in range(30):
+            assert ask(page, number, 1 + number / 2, picture)["faces"][0]["track"] == 1
+        assert followers[-1].every == pytest.approx(2, abs=0.1)
+        page.send('{"blur": true}')
+        for number in range(3):
+            ask(page, number, 17 + number / 2, picture)
+        assert followers[-1].every == 0
+
+
 def test_a_silent_page_is_let_go(recognizer: Recognizer) -> None:
     with (
         in_thread(make_service(recognizer, Limits(idle_seconds=0.3))) as address,
