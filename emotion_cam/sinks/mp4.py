@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 # Before av, which loads its own X library: in the other order OpenCV uses that one, and its windows hang.
 import cv2  # noqa: F401  # isort: skip
 import av
+from av.container import InputContainer, OutputContainer
 
 _LATE = 2.0  # seconds
 
@@ -45,19 +47,21 @@ def join_fragments(path: Path, target: Path, starts: Mapping[int, float]) -> Non
     Raises:
         av.FFmpegError: the file cannot be read, or the target cannot be written, as on a full disk.
     """
-    with (
-        av.open(str(path.absolute()), metadata_errors="replace") as fragments,
-        av.open(str(target.absolute()), "w", container_options={"movflags": "+faststart"}) as whole,
-    ):
-        copies = {}
-        late = {stream: start for stream, start in starts.items() if start > _LATE}
-        for stream in fragments.streams:
-            copies[stream.index] = copy = whole.add_stream_from_template(stream)
-            copy.time_base = stream.time_base  # so that no time is rounded
-        for packet in fragments.demux():
-            if packet.dts is not None:  # the empty packets at the end have no time
-                start = late.pop(packet.stream.index, None)
-                if start is not None:
-                    packet.pts = packet.dts = round(start / packet.time_base)
-                packet.stream = copies[packet.stream.index]
-                whole.mux(packet)
+    with av.open(str(path.absolute()), metadata_errors="replace") as fragments:
+        clock = fragments.streams.video[0].time_base or Fraction(1, 90_000)
+        # With the clock of the fragments, no time is rounded.
+        options = {"movflags": "+faststart", "video_track_timescale": str(clock.denominator)}
+        with av.open(str(target.absolute()), "w", container_options=options) as whole:
+            _copy(fragments, whole, {stream: start for stream, start in starts.items() if start > _LATE})
+
+
+def _copy(source: InputContainer, target: OutputContainer, late: dict[int, float]) -> None:
+    # Opaque: they are not to be encoded again.
+    copies = {stream.index: target.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+    for packet in source.demux():
+        if packet.dts is not None:  # the empty packets at the end have no time
+            start = late.pop(packet.stream.index, None)
+            if start is not None:
+                packet.pts = packet.dts = round(start / packet.time_base)
+            packet.stream = copies[packet.stream.index]
+            target.mux(packet)

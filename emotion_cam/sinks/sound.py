@@ -100,7 +100,7 @@ class Sound:
         if first is None:  # without a packet, players would not know what the stream contains
             return iter(())
         stream = file.add_stream_from_template(self._stream)
-        if first.has_sidedata("new_extradata"):
+        if hasattr(first, "has_sidedata") and first.has_sidedata("new_extradata"):  # PyAV before 15 has it not
             stream.codec_context.extradata = bytes(first.get_sidedata("new_extradata"))
         return _timed(packets, stream, self._shift)
 

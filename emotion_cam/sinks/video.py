@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,15 +76,14 @@ class VideoSink(FileSink):
         self._queue.append(self._encoder.submit(self._file.write, image, seconds - self._origin))
 
     def _finish(self) -> None:
-        try:
+        with ExitStack() as stack:  # from the last to the first
+            if self._audio is not None:
+                stack.callback(self._audio.close)
+            if self._file is not None:
+                stack.callback(self._file.close)
+            stack.callback(self._encoder.shutdown)
             for write in self._queue:
                 write.result()
-        finally:
-            self._encoder.shutdown()
-            if self._file is not None:
-                self._file.close()
-            if self._audio is not None:
-                self._audio.close()
         if self._file is not None and self.path.suffix.lower() == ".mp4":
             self._join_fragments(self._file.starts)
 
@@ -128,7 +127,8 @@ class _VideoFile:
         self._file = av.open(str(path.absolute()), "w", container_options=options)
         # Without B-frames the frames are stored in the order of their times, which keeps a variable rate exact.
         quality = {"preset": "veryfast", "crf": "20", "bf": "0"} | ({"tune": "zerolatency"} if live else {})
-        self._video = self._file.add_stream("libx264", Fraction(fps).limit_denominator(1001), quality)
+        rate = Fraction(fps).limit_denominator(1001) or Fraction(1, 1001)
+        self._video = self._file.add_stream("libx264", rate, quality)
         height, width = image.shape[:2]
         self._size = width, height
         self._video.width, self._video.height = width + width % 2, height + height % 2

@@ -186,6 +186,7 @@ class VideoSource(Source):
                 log.info("%s: its clock jumps, as in joined recordings; the time goes on without a gap.", self.path)
             self._audio.add(packet)
             yield packet
+        self._audio.ended = True
 
     def _damage(self, what: str) -> SourceError:
         return SourceError(f"{self.path} is damaged or cut off: {what}.{_advice(self._pipe)}")
@@ -221,11 +222,15 @@ class _Queue:
     Args:
         container: the pipe.
         wanted: whether to keep packets until ``start``; from then on they are kept if there is a reader.
+
+    Attributes:
+        ended: whether no more packets come.
     """
 
     def __init__(self, container: InputContainer, *, wanted: bool) -> None:
         self._stream = _audio_stream(container)
         self._early: list[av.Packet[Any]] | None = [] if wanted else None
+        self.ended = False
         self._readers: list[deque[av.Packet[AudioStream]]] = []
 
     def add(self, packet: av.Packet[Any]) -> None:
@@ -252,7 +257,7 @@ class _Queue:
         self._readers.append(waiting)
 
         def packets() -> Iterator[av.Packet[AudioStream] | None]:
-            while True:
+            while waiting or not self.ended:
                 yield waiting.popleft() if waiting else None
 
         return AudioInput(self._stream, packets())
