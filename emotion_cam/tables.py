@@ -92,12 +92,11 @@ class _Frame(msgspec.Struct):
 
 
 class _FrameRow(msgspec.Struct):
-    """The first columns of a row of CSV, which every row has. The face is any text that differs between two faces."""
+    """The columns of CSV that every row has."""
 
     source: Text
     frame: Index
     time: Seconds
-    face: str
 
 
 class _FaceRow(msgspec.Struct):
@@ -155,20 +154,17 @@ def _read_csv(path: Path) -> Iterator[TableFrame]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file)
         try:
-            for frame, group in groupby(rows, key=_frame_row):
-                by_face = groupby((row for row in group if row["face"]), key=itemgetter("face"))
+            for _, group in groupby(rows, key=itemgetter("source", "frame", "time")):
+                first = next(group)
+                frame = _converted(first, _FrameRow)
+                with_face = (row for row in itertools.chain([first], group) if row["face"])
+                by_face = groupby(with_face, key=itemgetter("face"))
                 faces = tuple(_face_from_rows(face_rows) for _, face_rows in by_face)
                 yield TableFrame(frame.source, frame.frame, frame.time, faces)
         except KeyError as error:
             raise SourceError(f"{path} is no table of faces: it has no column “{error.args[0]}”.") from error
         except (msgspec.ValidationError, csv.Error) as error:
             raise SourceError(f"{path} cannot be understood at line {rows.line_num}: {reason_of(error)}.") from error
-
-
-def _frame_row(row: dict[str, Any]) -> _FrameRow:
-    frame = _converted(row, _FrameRow)
-    frame.face = ""  # the faces of a frame belong together
-    return frame
 
 
 def _face_from_rows(rows: Iterable[dict[str, Any]]) -> Face:
