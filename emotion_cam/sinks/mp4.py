@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Before av, which loads its own X library: in the other order OpenCV uses that one, and its windows hang.
 import cv2  # noqa: F401  # isort: skip
 import av
 from av.container import InputContainer, OutputContainer
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 _LATE = 2.0  # seconds
 
@@ -35,7 +39,7 @@ def fragment_options(sound_start: float | None, codec: str | None) -> dict[str, 
     }
 
 
-def join_fragments(path: Path, target: Path, starts: Mapping[int, float]) -> None:
+def join_fragments(path: Path, target: Path, starts: Mapping[int, float], lengths: Mapping[int, float]) -> None:
     """Copy every packet of an MP4 file in fragments into an ordinary one, with its index at the front.
 
     Args:
@@ -43,6 +47,7 @@ def join_fragments(path: Path, target: Path, starts: Mapping[int, float]) -> Non
         target: the ordinary file.
         starts: the time of the first packet of each stream in seconds; fragments can state a late one only by a first
             packet that is long.
+        lengths: how long the last packet of each stream lasts, in seconds; older versions of FFmpeg do not read that.
 
     Raises:
         av.FFmpegError: the file cannot be read, or the target cannot be written, as on a full disk.
@@ -52,16 +57,27 @@ def join_fragments(path: Path, target: Path, starts: Mapping[int, float]) -> Non
         # With the clock of the fragments, no time is rounded.
         options = {"movflags": "+faststart", "video_track_timescale": str(clock.denominator)}
         with av.open(str(target.absolute()), "w", container_options=options) as whole:
-            _copy(fragments, whole, {stream: start for stream, start in starts.items() if start > _LATE})
+            late = {stream: start for stream, start in starts.items() if start > _LATE}
+            _copy(fragments, whole, late, lengths)
 
 
-def _copy(source: InputContainer, target: OutputContainer, late: dict[int, float]) -> None:
+def _copy(
+    source: InputContainer, target: OutputContainer, late: dict[int, float], lengths: Mapping[int, float]
+) -> None:
     # Opaque: they are not to be encoded again.
     copies = {stream.index: target.add_stream_from_template(stream, opaque=True) for stream in source.streams}
+    last: dict[int, Packet[Any]] = {}
     for packet in source.demux():
-        if packet.dts is not None:  # the empty packets at the end have no time
-            start = late.pop(packet.stream.index, None)
-            if start is not None:
-                packet.pts = packet.dts = round(start / packet.time_base)
-            packet.stream = copies[packet.stream.index]
-            target.mux(packet)
+        index = packet.stream.index
+        if packet.dts is None:  # the empty packets at the end have no time
+            continue
+        start = late.pop(index, None)
+        if start is not None:
+            packet.pts = packet.dts = round(start / packet.time_base)
+        if index in last:
+            target.mux(last[index])
+        packet.stream = copies[index]
+        last[index] = packet
+    for index, packet in last.items():
+        packet.duration = packet.duration or round(lengths.get(index, 0.0) / packet.time_base)
+        target.mux(packet)

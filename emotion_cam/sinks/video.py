@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -85,12 +85,12 @@ class VideoSink(FileSink):
             for write in self._queue:
                 write.result()
         if self._file is not None and self.path.suffix.lower() == ".mp4":
-            self._join_fragments(self._file.starts)
+            self._join_fragments(self._file)
 
-    def _join_fragments(self, starts: Mapping[int, float]) -> None:
+    def _join_fragments(self, file: _VideoFile) -> None:
         whole = temporary_path(self.path, "w")
         try:
-            join_fragments(self._temporary, whole, starts)
+            join_fragments(self._temporary, whole, file.starts, file.lengths)
             whole.replace(self._temporary)
         except OSError as error:
             # The fragments are complete and can be played: a full disk is no reason to fail now.
@@ -105,6 +105,7 @@ class _VideoFile:
 
     Attributes:
         starts: the time of the first packet of each stream, in seconds.
+        lengths: how long the last packet of each stream lasts, in seconds; known at the end.
     """
 
     CLOCK = 360_000
@@ -143,8 +144,9 @@ class _VideoFile:
         self._ticks = -1
         self._last: av.VideoFrame | None = None
         self.starts: dict[int, float] = {}
+        self.lengths: dict[int, float] = {}
         self._waiting: dict[int, Packet[Any]] = {}  # by stream
-        self._last_duration = 1 / fps
+        self._last_duration = float(1 / rate)
         if self._sound is not None:
             self._sound.join(self._file, self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs)
 
@@ -163,6 +165,9 @@ class _VideoFile:
             self._write_sound(until=math.inf if self._source and self._source.ended else end)
             self._mux(self._video.encode(None))
             for packet in self._waiting.values():
+                if not packet.duration:  # PyAV before 15 sets none
+                    packet.duration = round(self._last_duration / packet.time_base)
+                self.lengths[packet.stream.index] = float(packet.duration * packet.time_base)
                 self._write(packet)
         finally:
             with self._sound_errors():
