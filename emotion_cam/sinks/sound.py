@@ -89,7 +89,7 @@ class Sound:
             raise error
         if not self._dropped:
             reason = getattr(error, "strerror", None) or error
-            log.warning("%s: there is no sound from %.1f seconds on: %s.", self._name, self._end, reason)
+            log.warning("%s: there is no sound from %.1f seconds on: %s.", self._name, abs(self._end), reason)
         self._dropped = True
 
     def _copied(self, file: OutputContainer) -> Iterator[Packet[AudioStream] | None]:
