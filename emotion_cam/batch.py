@@ -27,7 +27,9 @@ from emotion_cam.files import partial_path
 from emotion_cam.pipeline import RunSpec, RunSummary, execute
 from emotion_cam.sinks.registry import check_suffix, refuse_inputs
 from emotion_cam.sinks.spec import NAME, refuse_duplicates
+from emotion_cam.sources.address import is_address
 from emotion_cam.sources.base import Source
+from emotion_cam.sources.spec import STDIN
 from emotion_cam.sources.video import videos_in
 
 _PAUSE = 0.2  # seconds between two looks at the progress of the processes
@@ -57,7 +59,7 @@ def expand(spec: RunSpec) -> list[RunSpec]:
         refuse_duplicates(one.output.out)
         for path in one.output.out:
             check_suffix(path)
-            other = writer.setdefault(os.path.normcase(path.resolve()), one)
+            other = writer.setdefault(os.path.normcase(os.path.realpath(path)), one)
             if other is not one:
                 same = Path(_video(one)).stem == Path(_video(other)).stem
                 advice = "rename one of them" if same else f"put {NAME} into `out`, for the name of each"
@@ -76,13 +78,13 @@ def _video(spec: RunSpec) -> str:
 
 
 def _files(videos: Sequence[str]) -> list[Path]:
-    if any("://" in video for video in videos):
-        raise SourceError("A stream has no end to wait for: give it without other videos, and without `resume`.")
+    if any(is_address(video) or video == STDIN for video in videos):
+        raise SourceError("A stream or a pipe cannot be repeated: give it without other videos, and without `resume`.")
     paths = [Path(video) for video in videos]
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         for file in videos_in(path) if path.is_dir() else [path]:
-            found.setdefault(file.resolve(), file)
+            found.setdefault(os.path.realpath(file), file)
     return list(found.values())
 
 

@@ -74,7 +74,8 @@ def test_outputs_are_named_after_each_video(out: str, made: str) -> None:
         ("clips", ["clips"], "clips.a.mp4 is an input"),
         ("out/{name}.xyz", ["clips"], "must end in one of .mp4"),
         ("out", ["empty"], "holds no videos"),
-        ("out", ["clips", "rtsp://host/stream"], "stream has no end"),
+        ("out", ["clips", "rtsp://host/stream"], "cannot be repeated"),
+        ("out", ["clips", "-"], "cannot be repeated"),
     ],
 )
 def test_impossible_runs_are_refused_before_anything_begins(out: str, videos: list[str], message: str) -> None:

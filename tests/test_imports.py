@@ -62,9 +62,10 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in run.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in ("train", "evaluate", "report", "info", "serve"))]
-)
+COMMANDS = ("train", "evaluate", "report", "info", "serve")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     loaded = loaded_by(f"from emotion_cam.cli import main; main({arguments})")
     assert "emotion_cam" in loaded

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,7 @@ def test_as_a_pandas_table(portrait: Image) -> None:
 
 def test_as_supervision_detections(portrait: Image) -> None:
     supervision = pytest.importorskip("supervision")
-    detections = two_faces(portrait).to_supervision()
+    detections: Any = two_faces(portrait).to_supervision()
     assert detections.xyxy.tolist() == [[172, 66, 272, 166], [10, 20, 40, 60]]
     assert detections.tracker_id.tolist() == [4, 7]
     assert detections.class_id.tolist() == [0, 1]

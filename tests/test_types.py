@@ -52,6 +52,7 @@ def of_three(scores: tuple[float, ...], values: np.ndarray, box: Box) -> Predict
 def test_the_activation_is_the_map_of_the_top_label() -> None:
     values = np.arange(18).reshape(2, 3, 3)
     prediction = of_three((0.2, 0.5, 0.3), values, Box(0, 0, 9, 9))
+    assert prediction.activation is not None
     assert np.array_equal(prediction.activation, values[..., 1])
     assert dataclasses.replace(prediction, class_map=None).activation is None
 
