@@ -34,6 +34,8 @@ def serve(
     check_extra()
     if len(input.video) > 1:
         raise UsageError("`video` must be a single file or address here.")
+    if "-" in input.video:
+        raise UsageError("Standard input cannot be served: give `video` a file or an address.")
     from emotion_cam.serve.server import serve as run
 
     def on_ready(address: str) -> None:

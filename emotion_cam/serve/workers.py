@@ -29,12 +29,16 @@ class Workers:
     Args:
         count: how many threads.
         waiting: how many requests may be under way or wait beyond those threads.
+
+    Attributes:
+        count: as above.
+        requests: how many requests are under way or wait now.
     """
 
     def __init__(self, count: int, waiting: int) -> None:
         self.count = count
         self._most = count + waiting
-        self._requests = 0
+        self.requests = 0
         self._wait = 0.0  # seconds, averaged
         self._waited = -math.inf  # when it was measured
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="recognition")
@@ -62,13 +66,13 @@ class Workers:
         Raises:
             FullError: too many requests are under way already.
         """
-        if self._requests >= self._most:
+        if self.requests >= self._most:
             raise FullError("The server is busy with other pictures: try again in a moment.")
-        self._requests += 1
+        self.requests += 1
         try:
             yield
         finally:
-            self._requests -= 1
+            self.requests -= 1
 
     def close(self) -> None:
         """Let the threads end; what waits is dropped."""

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("fastapi", reason="needs the extra “serve”")
-pytest.importorskip("httpx", reason="needs httpx")
-pytest.importorskip("websockets", reason="needs the extra “serve”")
-
 from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.recognition.spec import ModelSpec
-from emotion_cam.serve.limits import Limits
-from emotion_cam.serve.service import Service
-from emotion_cam.serve.workers import Workers
 from emotion_cam.types import Image
 from tests.serve.running import Address, in_thread, jpeg
+
+if TYPE_CHECKING:
+    from emotion_cam.serve.limits import Limits
+    from emotion_cam.serve.service import Service
+
+NEEDED = ("fastapi", "httpx", "prometheus_client", "python_multipart", "uvicorn", "websockets")
+MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+
+if MISSING:
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_report_header() -> list[str]:
+    return [f"tests/serve is left out, because {', '.join(MISSING)} is missing"] if MISSING else []
+
+
+def make_service(recognizer: Recognizer, limits: Limits | None = None, **settings: int) -> Service:
+    """A service with one worker.
+
+    Args:
+        recognizer: recognizes.
+        limits: what visitors may send; None for the usual ones.
+        settings: further arguments of ``Service``.
+    """
+    from emotion_cam.serve.limits import Limits as UsualLimits
+    from emotion_cam.serve.service import Service
+    from emotion_cam.serve.workers import Workers
+
+    limits = limits or UsualLimits()
+    return Service(recognizer, ModelSpec(), Workers(1, limits.waiting), limits=limits, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +54,6 @@ def recognizer() -> Recognizer:
 def picture(portrait: Image) -> bytes:
     """The portrait as a JPEG file."""
     return jpeg(portrait)
-
-
-def make_service(recognizer: Recognizer, limits: Limits = Limits(), **settings: int) -> Service:
-    """A service with small pools."""
-    workers = Workers(settings.pop("workers", 1), limits.waiting)
-    return Service(recognizer, ModelSpec(), workers, limits=limits, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import pytest
 
 from emotion_cam.types import Image
 
@@ -81,6 +82,8 @@ class Process:
     """
 
     def __init__(self, *arguments: str | Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
+        if sys.platform == "win32":
+            pytest.skip("Ctrl-C cannot be sent to a process on Windows")
         command = [
             sys.executable,
             "-m",

@@ -173,6 +173,8 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
         assert (run.exit_code, "cannot be used as a certificate" in run.stderr) == (1, True)
     run = emotion_cam("serve", "--no-browser", "--video", tmp_path / "none.mp4", "--port", "0")
     assert (run.exit_code, "none.mp4" in run.stderr) == (1, True)
+    run = emotion_cam("serve", "--video", "-")
+    assert (run.exit_code, "Standard input cannot be served" in run.stderr) == (2, True)
     run = emotion_cam("serve", "--key", tmp_path / "x.pem")
     assert (run.exit_code, "--certificate" in run.stderr) == (2, True)
 
