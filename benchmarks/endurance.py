@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -79,7 +78,7 @@ def measure(minutes: float) -> dict[str, Any]:
         try:
             notes = _watch(program, lines, 60 * minutes)
         finally:
-            program.send_signal(signal.SIGINT)
+            program.terminate()  # as Ctrl-C, which a shell lets programs in the background ignore
             code = program.wait()
             lines.thread.join()
             program.stdout.close()
