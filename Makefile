@@ -1,6 +1,7 @@
 # make demo        a virtual environment, a short clip made from a portrait, and the clip annotated
 # make test        the checks and all tests
 # make test-fast   the tests that take under a minute together and need no TensorFlow
+# make fuzz        hostile inputs through the command line for MINUTES (30)
 # make check       style, types and spelling
 # make docs        the documentation as a site in site/; make docs-serve shows it while you edit
 # make bench       the speed beside fer, the published loop, and plain decoding and encoding
@@ -14,10 +15,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= data
+MINUTES ?= 30
 BIN := $(VENV)/bin
 CAM := $(BIN)/emotion-cam
 
-.PHONY: demo test test-fast check docs docs-serve bench pictures cards models papers clean
+.PHONY: demo test test-fast fuzz check docs docs-serve bench pictures cards models papers clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
@@ -29,6 +31,9 @@ test: check
 
 test-fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m "not slow"
+
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m tests.fuzz.campaign --minutes $(MINUTES)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
