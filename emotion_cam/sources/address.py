@@ -60,11 +60,13 @@ def _without_user(rest: str) -> str:
     """
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
-        return rest[rest.index(authority) + authority.rindex("@") + 1 :]
+        host = rest[authority.rindex("@") + 1 :]
+        # Without a host there, that @ belongs to the password too.
+        return host.rpartition("@")[2] if host[:1] in "/?#" else host
     _, colon, port = authority.partition(":") if not authority.startswith("[") else ("", "", "")
     if not colon:
         return rest
-    is_port = port.isdecimal() and int(port) < 65536 if port else True
+    is_port = port.isdecimal() and int(port) < 65536
     searched = re.split("[?#]", rest, maxsplit=1)[0] if is_port else rest
     return rest[searched.rindex("@") + 1 :] if "@" in searched else rest
 
