@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import cv2
 import msgspec
@@ -18,15 +17,13 @@ from emotion_cam.drawing.blur import blur_face
 from emotion_cam.drawing.colors import DARK
 from emotion_cam.errors import EmotionCamError, message_of
 from emotion_cam.result import Result
+from emotion_cam.serve.following import PacedFollower
 from emotion_cam.serve.pictures import encode_jpeg
 from emotion_cam.serve.service import Service, detailed
 from emotion_cam.serve.workers import FullError
 from emotion_cam.sources.base import Source
 from emotion_cam.sources.pictures import ImageSource
 from emotion_cam.types import Face, Frame, Image
-
-if TYPE_CHECKING:
-    from emotion_cam.recognition.recognizer import Follower
 
 log = logging.getLogger(__name__)
 
@@ -199,9 +196,8 @@ class LiveSource:
             source = None
 
     def _recognize_all(self, source: Source) -> None:
-        models = self._service.models
-        every = models.search_every(hides_faces=self._service.view.blur)
-        follower = self._service.recognizer.follow(every, models.smooth)
+        service = self._service
+        follower = PacedFollower(service.recognizer, service.models, hides_faces=service.view.blur)
         start: float | None = None
         for frame in source.poll():
             if self._stop.is_set():
@@ -221,7 +217,7 @@ class LiveSource:
         if isinstance(source, ImageSource):
             self._stop.wait(PICTURE_SECONDS)
 
-    def _recognize(self, frame: Frame, follower: Follower | None) -> None:
+    def _recognize(self, frame: Frame, follower: PacedFollower | None) -> None:
         started = time.perf_counter()
         view = self._service.view
         if view.mirror:

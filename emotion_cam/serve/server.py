@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -90,6 +91,8 @@ def serve(
         if token is not None and not is_own_token:
             address += f"?token={token}"
         server = Server(config_of(make_app(service, access), limits, context), service, lambda: on_ready(address))
+        # What is loaded by now stays to the end: to search it for garbage would hold up answers, and Ctrl-C for a second.
+        gc.freeze()
         server.run(sockets=[listening])
 
 

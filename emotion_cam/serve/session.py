@@ -15,7 +15,6 @@ import struct
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -24,12 +23,10 @@ from emotion_cam.errors import EmotionCamError, message_of
 from emotion_cam.report import render
 from emotion_cam.report.history import History
 from emotion_cam.result import Result
+from emotion_cam.serve.following import PacedFollower
 from emotion_cam.serve.pictures import PictureError, decode
 from emotion_cam.serve.service import Service, detailed
-from emotion_cam.types import Face, Frame, Image
-
-if TYPE_CHECKING:
-    from emotion_cam.recognition.recognizer import Follower
+from emotion_cam.types import Frame
 
 HEADER = struct.Struct("<Id")
 """What stands before the picture of a frame: its number and its time in seconds."""
@@ -38,10 +35,6 @@ FULL, MALFORMED, TOO_LARGE, IDLE, GOING_AWAY, FAILED = 1013, 1003, 1009, 4408, 1
 """Why a WebSocket is closed, as its close code."""
 
 LONGEST_NAME = 200
-
-FRAMES_OF_SEARCH = 4
-"""The least number of frames over which the search for new faces is spread. With few frames a second, a search within a
-fixed time would fall into every frame, make it slower still, and so on."""
 
 
 class Command(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,10 +79,7 @@ class Session:
         self._blur = service.view.blur
         self._explain = False
         self._source = "webcam"
-        self._every = 0.0
-        self._follower: Follower = self._new_follower()
-        self._time = math.inf  # of the latest frame, in seconds
-        self._interval = 0.0  # between frames, in seconds, averaged
+        self._follower = self._new_follower()
         self._report: _Recording | None = None
 
     async def run(self) -> None:
@@ -158,19 +148,8 @@ class Session:
         except asyncio.TimeoutError:
             raise _ClosingError(IDLE, "Answers were not taken.") from None
 
-    def _new_follower(self) -> Follower:
-        models = self._service.models
-        self._every = models.search_every(hides_faces=self._blur)
-        return self._service.recognizer.follow(self._every, models.smooth)
-
-    def _follow(self, image: Image, seconds: float) -> tuple[Face, ...]:
-        """The faces of the next frame. Without blur, the search for new ones is spread over some frames."""
-        if 0 < seconds - self._time < 5:
-            self._interval += 0.2 * (seconds - self._time - self._interval)
-        self._time = seconds
-        if self._every:
-            self._follower.every = max(self._every, FRAMES_OF_SEARCH * self._interval)
-        return self._follower(image, seconds)
+    def _new_follower(self) -> PacedFollower:
+        return PacedFollower(self._service.recognizer, self._service.models, hides_faces=self._blur)
 
     def _recognize(self, message: bytes) -> str:
         """The answer to a frame; runs in a worker."""
@@ -184,7 +163,7 @@ class Session:
             image = decode(message[HEADER.size :], self._limits.frame_pixels)
         except PictureError as error:
             raise _ClosingError(TOO_LARGE if error.too_large else MALFORMED, str(error)) from None
-        faces = self._follow(image, seconds)
+        faces = self._follower(image, seconds)
         result = Result(Frame(image, number, seconds, self._source), faces)
         if self._report is not None:
             self._report.add(result, with_picture=not self._blur)
