@@ -91,7 +91,7 @@ def serve(
         if token is not None and not is_own_token:
             address += f"?token={token}"
         server = Server(config_of(make_app(service, access), limits, context), service, lambda: on_ready(address))
-        # What is loaded by now stays to the end: to search it for garbage would hold up answers, and Ctrl-C for a second.
+        # What is loaded by now stays to the end. To search it for garbage would hold up answers, and the end by a second.
         gc.freeze()
         server.run(sockets=[listening])
 
