@@ -107,6 +107,8 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             service.pages -= 1
+            if not service.pages:
+                service.workers.forget_waits()
             service.metrics.pages.set(service.pages)
 
     async def _close(self, code: int, reason: str) -> None:

@@ -49,7 +49,7 @@ class Workers:
 
         def measured() -> T:
             self._waited = time.monotonic()
-            self._wait += 0.05 * (self._waited - asked - self._wait)
+            self._wait += 0.1 * (self._waited - asked - self._wait)
             return function()
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, measured)
@@ -73,6 +73,10 @@ class Workers:
             yield
         finally:
             self.requests -= 1
+
+    def forget_waits(self) -> None:
+        """Know nothing of how long waiting takes: those who waited are gone."""
+        self._wait = 0.0
 
     def close(self) -> None:
         """Let the threads end; what waits is dropped."""
