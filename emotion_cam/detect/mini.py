@@ -1,0 +1,282 @@
+"""The project's own detector: a small network that also sees tilted heads and dim faces, run by LiteRT.
+
+A search of the whole picture proposes faces; a look at each one, always at the same size, decides whether it is one and
+where exactly it lies. ``emotion_cam/training/detector`` trains the network; its squares are the cascade's already.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from emotion_cam.detect.base import MIN_FACE, Floats, by_size, check_min_face, mostly_inside, same_face
+from emotion_cam.errors import DetectorError
+from emotion_cam.litert import open_interpreter
+from emotion_cam.preprocess import cut_grey, halved
+from emotion_cam.types import Box, Image
+
+STRIDES = (8, 16, 32)
+"""How many pixels of the picture lie between two places of each of the network's outputs."""
+
+POINTS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+"""The landmarks, in the network's order; right and left are the person's own."""
+
+SEARCHED, LOOKED, LOOK = 13, 40, 96
+"""Sides in pixels: of the smallest face in a search, of a face in a look, and of that look itself."""
+
+_GRID = 32
+"""Sides of the network's input are multiples of this."""
+
+_TINY = 8
+"""Fewer pixels across show no face; a network may answer anything."""
+
+_SAME = 0.4
+"""Above which IoU two answers are of the same face."""
+
+
+class MiniFace(NamedTuple):
+    """A face as the network says.
+
+    Attributes:
+        score: how sure it is that this is a face, and that it lies there, in (0, 1).
+        x, y, side: the centre and the side of the cascade's square around it, in pixels.
+        points: float32, (5, 2): x and y of POINTS, in pixels.
+    """
+
+    score: float
+    x: float
+    y: float
+    side: float
+    points: Floats
+
+    @property
+    def box(self) -> Box:
+        """The square; it may reach over the edge of the picture."""
+        side = max(1, round(self.side))
+        left, top = round(self.x - side / 2), round(self.y - side / 2)
+        return Box(left, top, left + side, top + side)
+
+    @property
+    def roll(self) -> float:
+        """By how many degrees the head is turned in the picture, clockwise as seen, in (-180, 180]."""
+        eyes, mouth = self.points[:2].mean(axis=0), self.points[3:].mean(axis=0)
+        across = self.points[1] - self.points[0] + self.points[4] - self.points[3]
+        down = mouth - eyes
+        # Both axes of the face tell of its turn; that of the mouth below the eyes is a quarter turn on.
+        return math.degrees(math.atan2(across[1] - down[0], across[0] + down[1]))
+
+    def moved(self, scale: tuple[float, float], left: float, top: float) -> MiniFace:
+        """The same face in a picture that is ``scale`` (across, down) as large and begins at (left, top)."""
+        across, down = scale
+        points = self.points * np.array(scale, np.float32) + np.array([left, top], np.float32)
+        side = self.side * math.sqrt(across * down)
+        return MiniFace(self.score, self.x * across + left, self.y * down + top, side, points)
+
+
+class MiniFaceDetector:
+    """The project's own network, as a ``StreamDetector`` that also tells landmarks.
+
+    Args:
+        model: its TFLite file.
+        min_face: the side of the smallest face to find, as a share of the picture's shorter side.
+        proposal: the score from which a search's face is looked at, in (0, 1).
+        threshold: the score from which a look's face is believed in, in (0, 1).
+
+    Raises:
+        ValueError: ``min_face`` is not in (0, 1], or a score not in (0, 1).
+        DetectorError: the file is missing or no such network.
+    """
+
+    def __init__(self, model: Path, min_face: float = MIN_FACE, proposal: float = 0.3, threshold: float = 0.5) -> None:
+        check_min_face(min_face)
+        if not (0 < proposal < 1 and 0 < threshold < 1):
+            raise ValueError("a threshold is a score in (0, 1)")
+        if not model.is_file():
+            raise DetectorError(f"There is no detector's model {model}.")
+        self.min_face, self.proposal, self.threshold = min_face, proposal, threshold
+        self._network = _Network(model)
+
+    def __call__(self, image: Image) -> list[Box]:
+        """Find the faces of a picture, as ``Detector`` says; none in a picture smaller than 8 × 8 pixels."""
+        return sorted((face.box for face in self.find(image)), key=by_size)
+
+    def scan(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
+        """Do a share of a search, as ``StreamDetector`` says: all of it where a round begins, for that is quick."""
+        if math.ceil(start) >= stop:
+            return []
+        return sorted((face.box for face in self.find(image, known)), key=by_size)
+
+    def look(self, image: Image, near: Box) -> Box | None:
+        """Look for one face near where it was, as ``StreamDetector`` says."""
+        face = self.look_closely(image, near)
+        return face.box if face else None
+
+    def find(self, image: Image, known: Sequence[Box] = ()) -> list[MiniFace]:
+        """The faces of a picture with all that the network says of them, the surest first, less those known."""
+        if min(image.shape[:2]) < _TINY:
+            return []
+        smallest = max(1.0, self.min_face * min(image.shape[:2]))
+        faces: list[MiniFace] = []
+        boxes = list(known)
+        for proposed in self.proposals(image):
+            near = proposed.box
+            if not mostly_inside(near, image) or any(same_face(near, box) for box in boxes):
+                continue
+            face = self.look_closely(image, near)
+            if face and face.side >= smallest and not any(same_face(face.box, box) for box in boxes):
+                faces.append(face)
+                boxes.append(face.box)
+        return sorted(faces, key=lambda face: -face.score)
+
+    def proposals(self, image: Image) -> list[MiniFace]:
+        """What a search of the whole picture takes for faces, the surest first, with rough places."""
+        height, width = image.shape[:2]
+        scale = SEARCHED / max(1.0, self.min_face * min(height, width))
+        size = _on_grid(height * scale), _on_grid(width * scale)
+        # Both sides are brought to the grid, which may stretch the picture by some per cent; a look mends that.
+        seen = self._network(_resized(_grey(image), size), self.proposal)
+        back = width / size[1], height / size[0]
+        return [face.moved(back, 0, 0) for face in seen]
+
+    def look_closely(self, image: Image, near: Box) -> MiniFace | None:
+        """Look for one face near where it was, for a fraction of a search's time.
+
+        Args:
+            image: uint8, (height, width, 3) BGR, or (height, width) grey.
+            near: where it was; at least half of it in the picture.
+        """
+        seen = near.padded((LOOK / LOOKED - 1) / 2)
+        crop = cut_grey(image, seen)
+        back = seen.width / LOOK, seen.height / LOOK
+        best, most = None, 0.0
+        for there in self._network(_resized(crop, (LOOK, LOOK)), self.threshold):
+            face = there.moved(back, seen.x1, seen.y1)
+            close = near.iou(face.box)
+            if close > most and same_face(face.box, near) and mostly_inside(face.box, image):
+                best, most = face, close
+        return best
+
+
+class _Network:
+    """The network on pictures of any size: an interpreter for each, as resizing one takes as long as a search."""
+
+    def __init__(self, model: Path) -> None:
+        self._model = model
+        self._threads = max(1, cv2.getNumThreads())
+        self._interpreters: dict[tuple[int, int], tuple[Any, int, list[int]]] = {}
+        self._opened((LOOK, LOOK))
+
+    def __call__(self, image: Image, threshold: float) -> list[MiniFace]:
+        """The faces of a grey picture, the surest first; its sides are multiples of 32."""
+        interpreter, taken, given = self._opened(image.shape[:2])
+        interpreter.set_tensor(taken, image[None, ..., None].astype(np.float32))
+        interpreter.invoke()
+        said = np.concatenate([interpreter.get_tensor(output).reshape(-1, 14) for output in given])
+        return merged(*decoded(said, *places(*image.shape[:2]), threshold))
+
+    def _opened(self, size: tuple[int, int]) -> tuple[Any, int, list[int]]:
+        if size not in self._interpreters:
+            if len(self._interpreters) > 4:  # pictures of ever new sizes must not fill the memory
+                self._interpreters.clear()
+            self._interpreters[size] = self._fresh(size)
+        return self._interpreters[size]
+
+    def _fresh(self, size: tuple[int, int]) -> tuple[Any, int, list[int]]:
+        try:
+            interpreter = open_interpreter(self._model, self._threads)
+            (picture,) = interpreter.get_input_details()
+            interpreter.resize_tensor_input(picture["index"], [1, *size, 1])
+            interpreter.allocate_tensors()
+            outputs = {size[0] // int(out["shape"][1]): out for out in interpreter.get_output_details()}
+            if any(int(outputs[stride]["shape"][-1]) != 14 for stride in STRIDES):
+                raise LookupError
+            return interpreter, picture["index"], [outputs[stride]["index"] for stride in STRIDES]
+        except (ValueError, RuntimeError, LookupError) as error:
+            raise DetectorError(f"{self._model} is damaged or no face detector of this project (TFLite).") from error
+
+
+@lru_cache(maxsize=8)
+def places(height: int, width: int) -> tuple[Floats, Floats]:
+    """The centres of the network's places, (places, 2), x and y in pixels, and their strides, (places, 1)."""
+    centres, strides = [], []
+    for stride in STRIDES:
+        x, y = np.meshgrid(np.arange(width // stride), np.arange(height // stride))
+        centres.append((np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride)
+        strides.append(np.full((x.size, 1), stride))
+    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def decoded(said: Floats, centres: Floats, strides: Floats, threshold: float) -> tuple[Floats, Floats]:
+    """What the network says of those places that see a face.
+
+    Args:
+        said: (places, 14): logit, square and points as the network gives them, in strides.
+        centres, strides: as ``places`` gives them.
+        threshold: the least score of a face, in (0, 1).
+
+    Returns:
+        Scores, (faces,), and (faces, 13): centre, side, and five points, in pixels.
+    """
+    seen = np.flatnonzero(said[:, 0] >= math.log(threshold / (1 - threshold)))
+    said, centres, strides = said[seen], centres[seen], strides[seen]
+    values = said[:, 1:] * strides
+    values[:, 2] = np.exp(said[:, 3].clip(-4, 4)) * strides[:, 0]
+    values[:, :2] += centres
+    values[:, 3:] += np.tile(centres, 5)
+    return np.asarray(1 / (1 + np.exp(-said[:, 0])), np.float32), np.asarray(values, np.float32)
+
+
+def merged(scores: Floats, values: Floats) -> list[MiniFace]:
+    """One face of all answers that overlap the surest one: their mean, weighted by the scores, which trembles less.
+
+    Args:
+        scores: (answers,).
+        values: (answers, 13), as ``decoded`` gives them.
+
+    Source: Bazarevsky et al., "BlazeFace", 2019, section 3.4.
+    """
+    faces = []
+    order = np.argsort(-scores, kind="stable")
+    while len(order):
+        rest = values[order]
+        overlap = _overlap(rest)
+        same = overlap > _SAME
+        same[0] = True
+        # Of those that overlap, only the ones nearly as sure know the place well.
+        weights = scores[order[same]] ** 2 * overlap[same]
+        mean = np.average(rest[same], axis=0, weights=weights)
+        x, y, side = mean[:3].tolist()
+        faces.append(MiniFace(float(scores[order[0]]), x, y, side, mean[3:].reshape(5, 2).astype(np.float32)))
+        order = order[~same]
+    return faces
+
+
+def _overlap(squares: Floats) -> npt.NDArray[np.float32]:
+    """The IoU of every square with the first."""
+    half = (squares[:, 2] + squares[0, 2]) / 2
+    least = np.minimum(squares[:, 2], squares[0, 2])
+    shared = np.minimum(half[:, None] - np.abs(squares[:, :2] - squares[0, :2]), least[:, None]).clip(0).prod(axis=1)
+    return np.asarray(shared / (squares[:, 2] ** 2 + squares[0, 2] ** 2 - shared), np.float32)
+
+
+def _on_grid(side: float) -> int:
+    return max(_GRID, round(side / _GRID) * _GRID)
+
+
+def _grey(image: Image) -> Image:
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _resized(image: Image, size: tuple[int, int]) -> Image:
+    """A grey picture of another size, (height, width)."""
+    height, width = size
+    image = halved(image, size)
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else 1), np.uint8)
