@@ -115,11 +115,6 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     cutouts = [file for table in recipe.cutouts for file in load_cutouts(Path(table))]
     views = Views(load_scenes(recipe, "train"), recipe.views, cutouts, _hard(recipe))
-        load_scenes(recipe, "train"),
-        recipe.views,
-        [file for table in recipe.cutouts for file in load_cutouts(Path(table))],
-        _hard(recipe),
-    )
     network = mini_face(recipe.widths, recipe.units, recipe.neck)
     if recipe.init:
         network.set_weights(keras.models.load_model(recipe.init, compile=False).get_weights())
