@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from emotion_cam.detect.base import MIN_FACE, Floats, by_size, check_min_face, mostly_inside, same_face
+from emotion_cam.defaults import MIN_FACE
+from emotion_cam.detect.base import Floats, check_min_face, largest_first, mostly_inside, same_face
 from emotion_cam.errors import DetectorError
 from emotion_cam.litert import open_interpreter
-from emotion_cam.preprocess import cut_grey, halved
+from emotion_cam.preprocess import crop_gray, reduce_by_halves
 from emotion_cam.types import Box, Image
 
 STRIDES = (8, 16, 32)
@@ -46,7 +47,7 @@ class MiniFace(NamedTuple):
 
     Attributes:
         score: how sure it is that this is a face, and that it lies there, in (0, 1).
-        x, y, side: the centre and the side of the cascade's square around it, in pixels.
+        x, y, side: the center and the side of the cascade's square around it, in pixels.
         points: float32, (5, 2): x and y of POINTS, in pixels.
     """
 
@@ -105,17 +106,17 @@ class MiniFaceDetector:
 
     def __call__(self, image: Image) -> list[Box]:
         """Find the faces of a picture, as ``Detector`` says; none in a picture smaller than 8 × 8 pixels."""
-        return sorted((face.box for face in self.find(image)), key=by_size)
+        return sorted((face.box for face in self.find(image)), key=largest_first)
 
-    def scan(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
-        """Do a share of a search, as ``StreamDetector`` says: all of it where a round begins, for that is quick."""
+    def search(self, image: Image, start: float, stop: float, known: Sequence[Box]) -> list[Box]:
+        """Do a part of a search; see ``StreamDetector``. It is quick, so all of it is done where a round begins."""
         if math.ceil(start) >= stop:
             return []
-        return sorted((face.box for face in self.find(image, known)), key=by_size)
+        return sorted((face.box for face in self.find(image, known)), key=largest_first)
 
-    def look(self, image: Image, near: Box) -> Box | None:
-        """Look for one face near where it was, as ``StreamDetector`` says."""
-        face = self.look_closely(image, near)
+    def find_near(self, image: Image, box: Box) -> Box | None:
+        """Look for one face near its previous place; see ``StreamDetector``."""
+        face = self.look_closely(image, box)
         return face.box if face else None
 
     def find(self, image: Image, known: Sequence[Box] = ()) -> list[MiniFace]:
@@ -141,7 +142,7 @@ class MiniFaceDetector:
         scale = SEARCHED / max(1.0, self.min_face * min(height, width))
         size = _on_grid(height * scale), _on_grid(width * scale)
         # Both sides are brought to the grid, which may stretch the picture by some per cent; a look mends that.
-        seen = self._network(_resized(_grey(image), size), self.proposal)
+        seen = self._network(_resized(_gray(image), size), self.proposal)
         back = width / size[1], height / size[0]
         return [face.moved(back, 0, 0) for face in seen]
 
@@ -149,11 +150,11 @@ class MiniFaceDetector:
         """Look for one face near where it was, for a fraction of a search's time.
 
         Args:
-            image: uint8, (height, width, 3) BGR, or (height, width) grey.
+            image: uint8, (height, width, 3) BGR, or (height, width) gray.
             near: where it was; at least half of it in the picture.
         """
         seen = near.padded((LOOK / LOOKED - 1) / 2)
-        crop = cut_grey(image, seen)
+        crop = crop_gray(image, seen)
         back = seen.width / LOOK, seen.height / LOOK
         best, most = None, 0.0
         for there in self._network(_resized(crop, (LOOK, LOOK)), self.threshold):
@@ -174,7 +175,7 @@ class _Network:
         self._opened((LOOK, LOOK))
 
     def __call__(self, image: Image, threshold: float) -> list[MiniFace]:
-        """The faces of a grey picture, the surest first; its sides are multiples of 32."""
+        """The faces of a gray picture, the surest first; its sides are multiples of 32."""
         interpreter, taken, given = self._opened(image.shape[:2])
         interpreter.set_tensor(taken, image[None, ..., None].astype(np.float32))
         interpreter.invoke()
@@ -204,32 +205,32 @@ class _Network:
 
 @lru_cache(maxsize=8)
 def places(height: int, width: int) -> tuple[Floats, Floats]:
-    """The centres of the network's places, (places, 2), x and y in pixels, and their strides, (places, 1)."""
-    centres, strides = [], []
+    """The centers of the network's places, (places, 2), x and y in pixels, and their strides, (places, 1)."""
+    centers, strides = [], []
     for stride in STRIDES:
         x, y = np.meshgrid(np.arange(width // stride), np.arange(height // stride))
-        centres.append((np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride)
+        centers.append((np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride)
         strides.append(np.full((x.size, 1), stride))
-    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+    return np.concatenate(centers).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
-def decoded(said: Floats, centres: Floats, strides: Floats, threshold: float) -> tuple[Floats, Floats]:
+def decoded(said: Floats, centers: Floats, strides: Floats, threshold: float) -> tuple[Floats, Floats]:
     """What the network says of those places that see a face.
 
     Args:
         said: (places, 14): logit, square and points as the network gives them, in strides.
-        centres, strides: as ``places`` gives them.
+        centers, strides: as ``places`` gives them.
         threshold: the least score of a face, in (0, 1).
 
     Returns:
-        Scores, (faces,), and (faces, 13): centre, side, and five points, in pixels.
+        Scores, (faces,), and (faces, 13): center, side, and five points, in pixels.
     """
     seen = np.flatnonzero(said[:, 0] >= math.log(threshold / (1 - threshold)))
-    said, centres, strides = said[seen], centres[seen], strides[seen]
+    said, centers, strides = said[seen], centers[seen], strides[seen]
     values = said[:, 1:] * strides
     values[:, 2] = np.exp(said[:, 3].clip(-4, 4)) * strides[:, 0]
-    values[:, :2] += centres
-    values[:, 3:] += np.tile(centres, 5)
+    values[:, :2] += centers
+    values[:, 3:] += np.tile(centers, 5)
     return np.asarray(1 / (1 + np.exp(-said[:, 0])), np.float32), np.asarray(values, np.float32)
 
 
@@ -270,13 +271,13 @@ def _on_grid(side: float) -> int:
     return max(_GRID, round(side / _GRID) * _GRID)
 
 
-def _grey(image: Image) -> Image:
+def _gray(image: Image) -> Image:
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _resized(image: Image, size: tuple[int, int]) -> Image:
-    """A grey picture of another size, (height, width)."""
+    """A gray picture of another size, (height, width)."""
     height, width = size
-    image = halved(image, size)
+    image = reduce_by_halves(image, size)
     shrinks = image.shape[0] > height or image.shape[1] > width
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else 1), np.uint8)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_cam.training.detector.scenes import CUTOUT_MARGIN, Floats, SceneSet, read_grey
+from emotion_cam.training.detector.scenes import CUTOUT_MARGIN, Floats, SceneSet, read_gray
 from emotion_cam.training.detector.targets import targets
 from emotion_cam.training.detector.views import Focus, View, ViewOptions, as_filmed, framed, glimpsed, pasted
 from emotion_cam.types import Image
@@ -75,14 +75,14 @@ class Views:
         return glimpsed(scene, side, options, rng, room)
 
     def _room(self, side: int, options: ViewOptions, rng: np.random.Generator) -> Image:
-        """What is behind a picture that does not fill the view: one grey, or another picture without faces."""
+        """What is behind a picture that does not fill the view: one gray, or another picture without faces."""
         room = np.full((side, side), rng.integers(256), np.uint8)
         if rng.random() < 0.6 or not self._empty:
             return room
         return glimpsed(self.scenes[self._empty[int(rng.integers(len(self._empty)))]], side, options, rng, room).image
 
     def _pasted(self, view: View, options: ViewOptions, rng: np.random.Generator) -> View:
-        face = read_grey(self.cutouts[int(rng.integers(len(self.cutouts)))])
+        face = read_gray(self.cutouts[int(rng.integers(len(self.cutouts)))])
         return pasted(face, CUTOUT_MARGIN, view, options, rng)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from emotion_cam.errors import MissingExtraError, ModelError
 from emotion_cam.litert import open_interpreter
+from emotion_cam.training.backend import keras
 
 TOLERANCE = 1e-3
 """Largest difference between the two runtimes' answers, in logits and strides, that is accepted."""

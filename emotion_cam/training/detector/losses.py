@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-from keras import ops
-
+from emotion_cam.training.backend import keras
 from emotion_cam.training.detector.network import VALUES
+
+ops = keras.ops
 
 WEIGHTS = {"score": 1.0, "square": 2.0, "points": 1.5}
 """How much each part counts for."""
@@ -51,7 +51,7 @@ def parts(truth: Any, said: Any) -> dict[str, Any]:
 
 
 def _overlap(shift: Any, side: Any, true_side: Any) -> tuple[Any, Any]:
-    """IoU of two squares, and their centres' distance by the diagonal of what encloses both, squared."""
+    """IoU of two squares, and their centers' distance by the diagonal of what encloses both, squared."""
     away = ops.abs(shift)
     half = (side + true_side) / 2
     shared = ops.prod(ops.relu(ops.minimum(half[..., None] - away, ops.minimum(side, true_side)[..., None])), axis=-1)

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from emotion_cam.detect.base import MIN_FACE
+from emotion_cam.defaults import MIN_FACE
 from emotion_cam.detect.mini import MiniFace
 from emotion_cam.training.detector.scenes import Floats, Scene
 from emotion_cam.types import Image
 
 Find: TypeAlias = Callable[[Image], Sequence[MiniFace]]
-"""Takes a picture, uint8 grey or BGR, and gives its faces with their scores."""
+"""Takes a picture, uint8 gray or BGR, and gives its faces with their scores."""
 
 ENOUGH = 0.5
 """From which IoU a square is on the face."""
@@ -60,7 +60,7 @@ class Matches:
 
     def recall(self, threshold: float) -> float:
         """The share of the faces that are found with at least that score."""
-        return float(np.mean(self.found_at >= threshold)) if len(self.found_at) else math.nan
+        return float(np.mean(self.found_at >= max(threshold, 1e-9))) if len(self.found_at) else math.nan
 
     def false_boxes(self, threshold: float) -> float:
         """How many boxes a picture are on no face, with at least that score."""
@@ -119,7 +119,7 @@ def in_less_light(image: Image, share: float, seed: int = 0) -> Image:
 
 
 def tilted(scene: Scene, degrees: float) -> Scene:
-    """A scene as a camera sees it that leans to the side; faces whose centre leaves the picture are ignored."""
+    """A scene as a camera sees it that leans to the side; faces whose center leaves the picture are ignored."""
     height, width = scene.image.shape
     turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1), np.float64)
     image = np.asarray(cv2.warpAffine(scene.image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-from keras import layers
+from emotion_cam.training.backend import keras
+
+layers = keras.layers
 
 STRIDES = (8, 16, 32)
 """How many pixels of the picture lie between two places of each output."""
 
 VALUES = 14
-"""What the network says of a place: a logit; the square's centre (x, y) and the logarithm of its side; five points."""
+"""What the network says of a place: a logit; the square's center (x, y) and the logarithm of its side; five points."""
 
 
 def mini_face(
@@ -20,10 +21,10 @@ def mini_face(
 ) -> keras.Model:
     """The detector: a small backbone of depthwise separable units, a top-down path, a head on each of three strides.
 
-    It takes grey pictures, float32 in [0, 255], (batch, height, width, 1), of any size in multiples of 32, and evens
+    It takes gray pictures, float32 in [0, 255], (batch, height, width, 1), of any size in multiples of 32, and evens
     out their light itself. It gives three outputs, (batch, height / stride, width / stride, VALUES) float32, of strides
-    8, 16 and 32. Of each place, seen from its centre and in strides: the logit that the place sees a face and places it
-    well; x and y of the centre of the face's square; the natural logarithm of the square's side; x and y of the right
+    8, 16 and 32. Of each place, seen from its center and in strides: the logit that the place sees a face and places it
+    well; x and y of the center of the face's square; the natural logarithm of the square's side; x and y of the right
     eye, the left eye, the nose's tip and the mouth's right and left corner (the person's own right).
 
     Args:
@@ -31,7 +32,7 @@ def mini_face(
         units: how many units each stage has after the one that halves height and width.
         neck: filters of the top-down path and of the heads.
 
-    Sources: units of a pointwise and a depthwise convolution as in YuNet (Wu, Peng and Yu 2023); places in the stead of
+    Sources: units of a pointwise and a depthwise convolution as in YuNet (Wu, Peng and Yu 2023); places in the place of
     anchors as in FCOS (Tian et al. 2019); the top-down path as in Feature Pyramid Networks (Lin et al. 2017).
     """
     inputs = layers.Input((None, None, 1), name="picture")

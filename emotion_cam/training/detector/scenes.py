@@ -29,7 +29,7 @@ FRAMING = Framing(scale=1.12, down=-0.03)
 """What makes YuNet's boxes the cascade's squares; measured by ``benchmarks/detectors.py``."""
 
 _SPREAD, _BELOW = 0.503, 0.089
-"""Of uncut faces of ``faces``: the landmarks' spread, and how far their mean lies below the square's centre, as shares
+"""Of uncut faces of ``faces``: the landmarks' spread, and how far their mean lies below the square's center, as shares
 of the square's side."""
 
 
@@ -38,8 +38,8 @@ class Scene:
     """A picture and its faces.
 
     Attributes:
-        image: uint8, (height, width), grey.
-        squares: float32, (faces, 3): x and y of the centre and the side of the square that OpenCV's frontal cascade
+        image: uint8, (height, width), gray.
+        squares: float32, (faces, 3): x and y of the center and the side of the square that OpenCV's frontal cascade
             would put around each face, in pixels; it may reach over the edge.
         points: float32, (faces, 5, 2): x and y of POINTS, in pixels; NaN where they are not known.
         ignored: float32, (places, 3): squares that are to count neither as faces nor as background.
@@ -84,13 +84,13 @@ def squares_of(corners: Floats) -> Floats:
         corners: x1 y1 x2 y2, (boxes, 4).
 
     Returns:
-        Centre and side, (boxes, 3), float32.
+        Center and side, (boxes, 3), float32.
     """
     corners = np.asarray(corners, np.float32).reshape(-1, 4)
     size = corners[:, 2:] - corners[:, :2]
     side = FRAMING.scale * np.sqrt(size.prod(axis=1).clip(0))
-    centre = (corners[:, :2] + corners[:, 2:]) / 2
-    return np.column_stack([centre[:, 0], centre[:, 1] + FRAMING.down * side, side]).astype(np.float32)
+    center = (corners[:, :2] + corners[:, 2:]) / 2
+    return np.column_stack([center[:, 0], center[:, 1] + FRAMING.down * side, side]).astype(np.float32)
 
 
 def square_of_points(points: Floats) -> tuple[float, float, float]:
@@ -100,7 +100,7 @@ def square_of_points(points: Floats) -> tuple[float, float, float]:
         points: x and y of POINTS, (5, 2).
 
     Returns:
-        Centre and side.
+        Center and side.
     """
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     side = math.hypot(*(points[1] - points[0]), *(mouth - eyes)) / _SPREAD
@@ -150,7 +150,7 @@ def _scene(folder: Path, file: str, rows: Sequence[dict[str, str]]) -> Scene:
         known = not np.isnan(face).any()
         squares.append(np.array(square_of_points(face)) if is_cut and known else squares_of(corners)[0])
     return Scene(
-        read_grey(folder / file),
+        read_gray(folder / file),
         _stacked(squares, 3),
         _stacked(points, 5, 2),
         _stacked(ignored, 3),
@@ -186,7 +186,7 @@ def _wider_scenes(images: Path, lines: Iterator[str]) -> Iterator[Scene]:
         count = int(next(lines))
         # A picture without a face has a row of zeros all the same.
         rows = np.array([[float(part) for part in next(lines).split()] for _ in range(max(1, count))], np.float32)
-        image = read_grey(images / name.strip())
+        image = read_gray(images / name.strip())
         scale = min(1.0, 640 / max(image.shape))
         if scale < 1:
             image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
@@ -226,8 +226,8 @@ def load_cutouts(table: Path) -> list[Path]:
         raise DatasetError(f"{table} has no column {error}.") from error
 
 
-def read_grey(file: Path) -> Image:
-    """A picture's grey values.
+def read_gray(file: Path) -> Image:
+    """A picture's gray values.
 
     Raises:
         DatasetError: the file is missing or no picture.

@@ -19,28 +19,28 @@ SLACK = 1.25
 """By how much more or less than that a side may be for the stride to need not be sure that there is no face."""
 
 NEAR = 0.35
-"""How far from a face's centre a place may be to see it, as a share of its side."""
+"""How far from a face's center a place may be to see it, as a share of its side."""
 
 COLUMNS = 16
 """Of a target: how much background counts at this place (1, or 0 where a face is or is ignored), how much a face does,
-the square's centre and side, five points, and how much these count. In strides, seen from the place."""
+the square's center and side, five points, and how much these count. In strides, seen from the place."""
 
 
 @lru_cache
 def places(height: int, width: int) -> tuple[Floats, Floats]:
-    """The centres of all places, (places, 2), x and y in pixels, and their strides, (places,); finest first."""
-    centres, strides = [], []
+    """The centers of all places, (places, 2), x and y in pixels, and their strides, (places,); finest first."""
+    centers, strides = [], []
     for stride in STRIDES:
         x, y = np.meshgrid(np.arange(width // stride), np.arange(height // stride))
-        centres.append((np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride)
+        centers.append((np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride)
         strides.append(np.full(x.size, stride))
-    return np.concatenate(centres).astype(np.float32), np.concatenate(strides).astype(np.float32)
+    return np.concatenate(centers).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
 def targets(views: Sequence[View]) -> Floats:
     """The targets of views of one size, (views, places, COLUMNS), float32.
 
-    A place sees the face whose centre is nearest, by the face's side; that is within NEAR of it, or the nearest place
+    A place sees the face whose center is nearest, by the face's side; that is within NEAR of it, or the nearest place
     of all. Faces of which less than two fifths are in the view, and those too small for the network, are ignored.
     """
     result = np.stack([_target(view) for view in views])
@@ -49,15 +49,15 @@ def targets(views: Sequence[View]) -> Floats:
 
 def _target(view: View) -> Floats:
     height, width = view.image.shape
-    centres, strides = places(height, width)
-    target = np.zeros((len(centres), COLUMNS), np.float32)
+    centers, strides = places(height, width)
+    target = np.zeros((len(centers), COLUMNS), np.float32)
     target[:, 0] = 1
     squares = np.vstack([view.squares, view.ignored])
     if not len(squares):
         return target
     is_seen = (_visible(squares, height, width) > 0.4) & (squares[:, 2] >= SIZES[0][0])
     is_seen[len(view.squares) :] = False
-    away, fits, nearly = _distances(squares, centres, strides)
+    away, fits, nearly = _distances(squares, centers, strides)
     # Around a face, and where a face is ignored, a place need not be sure that there is none.
     target[((away < 0.5) & nearly).any(axis=1), 0] = 0
     faces = np.flatnonzero(is_seen)
@@ -77,10 +77,10 @@ def _target(view: View) -> Floats:
     target[sees, 0] = 0
     # Large faces are seen by many places; each counts for less, so that small faces are not drowned.
     target[sees, 1] = np.minimum(2.0, np.sqrt(4 / count))
-    target[sees, 2:4] = (squares[:, :2] - centres[sees]) / scale
+    target[sees, 2:4] = (squares[:, :2] - centers[sees]) / scale
     target[sees, 4] = squares[:, 2] / scale[:, 0]
     known = ~np.isnan(points).any(axis=(1, 2))
-    offsets = (points - centres[sees, None]) / scale[:, None]
+    offsets = (points - centers[sees, None]) / scale[:, None]
     target[sees, 5:15] = np.nan_to_num(offsets).reshape(len(sees), 10)
     target[sees, 15] = target[sees, 1] * known
     return target
@@ -94,15 +94,15 @@ def _visible(squares: Floats, height: int, width: int) -> Floats:
 
 
 def _distances(
-    squares: Floats, centres: Floats, strides: Floats
+    squares: Floats, centers: Floats, strides: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """How far places are from squares' centres, as shares of their sides; whether the stride suits the side, or nearly.
+    """How far places are from squares' centers, as shares of their sides; whether the stride suits the side, or nearly.
 
     All are (places, squares).
     """
     side = np.maximum(squares[:, 2], 1e-6)
-    right = centres[:, :1] - squares[:, 0]
-    down = centres[:, 1:] - squares[:, 1]
+    right = centers[:, :1] - squares[:, 0]
+    down = centers[:, 1:] - squares[:, 1]
     away = np.sqrt(right**2 + down**2) / side
     least, most = np.array(SIZES, np.float32)[np.searchsorted(STRIDES, strides)].T
     fits = (side >= least[:, None]) & (side <= most[:, None])

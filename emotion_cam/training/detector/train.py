@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from emotion_cam.errors import TrainingError
+from emotion_cam.training.backend import keras
 from emotion_cam.training.detector.batches import Views, batches
 from emotion_cam.training.detector.losses import Taught
 from emotion_cam.training.detector.network import mini_face
 from emotion_cam.training.detector.scenes import SCENES, SceneSet, load_cutouts
 from emotion_cam.training.detector.views import Focus, ViewOptions
 
+ops = keras.ops
 Weights = list[npt.NDArray[np.float32]]
 
 AVERAGE_EVERY = 8

@@ -23,7 +23,7 @@ class View(NamedTuple):
     """What the network is to see, and where the faces are in it.
 
     Attributes:
-        image: uint8, (side, side), grey.
+        image: uint8, (side, side), gray.
         squares, points, ignored: as in ``Scene``, in pixels of the view.
     """
 
@@ -38,7 +38,7 @@ class Focus(NamedTuple):
 
     Attributes:
         scene: which one, by its number.
-        x, y, side: centre and side of the square, in pixels.
+        x, y, side: center and side of the square, in pixels.
     """
 
     scene: int
@@ -58,7 +58,7 @@ class ViewOptions:
         dark: probability of poor light: between ``least_light`` and all of it.
         least_light: the least share of the light.
         uneven: probability of light that falls off to a side.
-        noise: probability of sensor noise; its largest deviation, in grey levels, is ``most_noise``.
+        noise: probability of sensor noise; its largest deviation, in gray levels, is ``most_noise``.
         blur: probability of a lens out of focus; as much again of motion in a line.
         jpeg: probability of being compressed, at a quality of 12 to 80.
         cover: probability that a bar or a patch covers a part of the face.
@@ -107,10 +107,10 @@ def glimpsed(scene: Scene, side: int, options: ViewOptions, rng: np.random.Gener
     """A random view of a scene without faces: of all of it, or of a part."""
     height, width = scene.image.shape
     scale = side / max(height, width) * math.exp(rng.uniform(math.log(0.6), math.log(3)))
-    centre = rng.uniform(0.2, 0.8) * width, rng.uniform(0.2, 0.8) * height
+    center = rng.uniform(0.2, 0.8) * width, rng.uniform(0.2, 0.8) * height
     if scale * max(height, width) < 1.2 * side:
-        centre = width / 2, height / 2
-    matrix = _similarity(centre, (side / 2, side / 2), scale, _turn(options, rng), rng.random() < 0.5)
+        center = width / 2, height / 2
+    matrix = _similarity(center, (side / 2, side / 2), scale, _turn(options, rng), rng.random() < 0.5)
     return warped(scene, side, matrix, room)
 
 
@@ -120,16 +120,16 @@ def _turn(options: ViewOptions, rng: np.random.Generator) -> float:
 
 
 def _similarity(
-    centre: Sequence[float],
+    center: Sequence[float],
     target: Sequence[float] | npt.NDArray[np.float64],
     scale: float,
     turn: float,
     mirrored: bool,
 ) -> Floats:
-    """The matrix that brings a centre to a target, scaled, turned and perhaps mirrored, (2, 3)."""
+    """The matrix that brings a center to a target, scaled, turned and perhaps mirrored, (2, 3)."""
     cos, sin = scale * math.cos(turn), scale * math.sin(turn)
     matrix = np.array([[-cos if mirrored else cos, -sin], [-sin if mirrored else sin, cos]])
-    return np.column_stack([matrix, np.asarray(target) - matrix @ np.asarray(centre)]).astype(np.float32)
+    return np.column_stack([matrix, np.asarray(target) - matrix @ np.asarray(center)]).astype(np.float32)
 
 
 def warped(scene: Scene, side: int, matrix: Floats, room: Image) -> View:
@@ -158,21 +158,21 @@ def warped(scene: Scene, side: int, matrix: Floats, room: Image) -> View:
 
 
 def _from_resized(matrix: Floats, across: float, down: float) -> Floats:
-    """The matrix for a picture that was resized before; pixels' centres lie at halves for ``cv2.resize``."""
+    """The matrix for a picture that was resized before; pixels' centers lie at halves for ``cv2.resize``."""
     resized = np.array([[1 / across, 0, 0.5 / across - 0.5], [0, 1 / down, 0.5 / down - 0.5], [0, 0, 1]])
     return np.asarray(np.vstack([matrix, [0, 0, 1]]) @ resized, np.float32)[:2]
 
 
 def _moved(squares: Floats, matrix: Floats, scale: float) -> Floats:
-    centres = squares[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    return np.column_stack([centres, squares[:, 2] * scale]).astype(np.float32)
+    centers = squares[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    return np.column_stack([centers, squares[:, 2] * scale]).astype(np.float32)
 
 
 def pasted(face: Image, margin: float, room: View, options: ViewOptions, rng: np.random.Generator) -> View:
     """A view with a face cut out of another picture, blended into it where no other face is.
 
     Args:
-        face: uint8, (height, width), grey, the cascade's square with a margin around.
+        face: uint8, (height, width), gray, the cascade's square with a margin around.
         margin: that margin, as a share of the square's side.
         room: where to put it; its image is changed.
         options: how views vary.
@@ -261,8 +261,8 @@ def _cover(image: Image, square: Floats, rng: np.random.Generator) -> None:
     """Put a bar or a patch over a part of a face, in place."""
     x, y, side = (float(value) for value in square)
     length, thickness = side * rng.uniform(0.4, 1.6), side * rng.uniform(0.08, 0.3)
-    centre = x + side * rng.uniform(-0.45, 0.45), y + side * rng.uniform(-0.45, 0.45)
-    corners = cv2.boxPoints((centre, (length, thickness), rng.uniform(0, 180)))
+    center = x + side * rng.uniform(-0.45, 0.45), y + side * rng.uniform(-0.45, 0.45)
+    corners = cv2.boxPoints((center, (length, thickness), rng.uniform(0, 180)))
     cv2.fillPoly(image, [corners.round().astype(np.int32)], float(rng.uniform(0, 255)))
 
 

@@ -1,0 +1,142 @@
+"""Train a detector by a recipe file: stages that go on from each other, and the model folder that comes of them.
+
+    python -m emotion_cam.training.detector.run_stages recipes/face.toml --data-folder data --out models/face
+
+A run that was stopped goes on with ``--resume``; its state lies in ``OUT.training``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from emotion_cam.detect.mini import MiniFaceDetector
+from emotion_cam.errors import TrainingError
+from emotion_cam.training.backend import keras
+from emotion_cam.training.detector.export import export
+from emotion_cam.training.detector.mining import mine
+from emotion_cam.training.detector.train import DetectorRecipe, load_scenes, train
+
+
+@dataclass(frozen=True)
+class DetectorStage:
+    """A stage of a recipe file.
+
+    Attributes:
+        name: of letters, digits and dashes; later stages go by it.
+        recipe: what to do; paths of data are from the data folder on, ``init`` and ``hard`` are names of earlier
+            stages: whose weights to start from, and whose mistakes to learn from.
+    """
+
+    name: str
+    recipe: DetectorRecipe
+
+
+def read_recipe(file: Path) -> list[DetectorStage]:
+    """The stages of a TOML file: tables ``[[stages]]`` with ``name`` and the fields of DetectorRecipe.
+
+    Raises:
+        TrainingError: the file is missing, or something in it is wrong.
+    """
+    try:
+        tables = msgspec.toml.decode(file.read_text(encoding="utf-8"))["stages"]
+        stages = []
+        for table in tables:
+            options = {key: value for key, value in table.items() if key != "name"}
+            unknown = set(options) - {field.name for field in fields(DetectorRecipe)}
+            if unknown:
+                raise ValueError(f"there is no option `{min(unknown)}`")
+            stages.append(DetectorStage(table["name"], msgspec.convert(options, DetectorRecipe)))
+    except OSError as error:
+        raise TrainingError(f"{file} cannot be read: {error.strerror}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{file} is not a recipe of a detector: {error}.") from error
+    for number, stage in enumerate(stages):
+        earlier = {before.name for before in stages[:number]}
+        for needed in (stage.recipe.init, stage.recipe.hard):
+            if needed and needed not in earlier:
+                raise TrainingError(f"{file}: “{stage.name}” needs “{needed}”, which is no stage before it.")
+    return stages
+
+
+def run(stages: Sequence[DetectorStage], data: Path, work: Path, *, resume: bool = False) -> Path:
+    """Run the stages, less those that are done.
+
+    Args:
+        stages: in their order.
+        data: the folder of the data sets.
+        work: where the state of every stage lies, in a folder by its name.
+        resume: go on with a run that was stopped.
+
+    Returns:
+        The last stage's folder: model.keras and history.jsonl.
+
+    Raises:
+        TrainingError, DatasetError: as ``train``.
+    """
+    folder = work
+    for stage in stages:
+        folder = work / stage.name
+        if resume and (folder / "model.keras").exists():
+            continue
+        recipe = _with_paths(stage.recipe, data, work)
+        if recipe.hard and not Path(recipe.hard).exists():
+            _mine(recipe, Path(recipe.hard))
+        network = train(recipe, folder, resume=resume and (folder / "recipe.json").exists())
+        new = folder / "new.keras"
+        network.save(new)
+        new.replace(folder / "model.keras")
+    return folder
+
+
+def _with_paths(recipe: DetectorRecipe, data: Path, work: Path) -> DetectorRecipe:
+    return replace(
+        recipe,
+        data=tuple((name, str(data / path)) for name, path in recipe.data),
+        cutouts=tuple(str(data / path) for path in recipe.cutouts),
+        init=str(work / recipe.init / "model.keras") if recipe.init else "",
+        hard=str(work / recipe.hard / "hard.json") if recipe.hard else "",
+    )
+
+
+def _mine(recipe: DetectorRecipe, file: Path) -> None:
+    """Write what an earlier stage's network takes for faces in the training pictures."""
+    trained = file.with_name("model.tflite")
+    export(keras.models.load_model(file.with_name("model.keras"), compile=False), trained)
+    scenes = [scene for scenes in load_scenes(recipe, "train") for scene in scenes.scenes]
+    places: list[Any] = mine(MiniFaceDetector(trained, proposal=0.35).proposals, scenes)
+    new = file.with_name("hard.json.new")
+    new.write_text(json.dumps(places), encoding="utf-8")
+    new.replace(file)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="the recipe file")
+    parser.add_argument("--data-folder", type=Path, default=Path("data"), help="the folder of the data sets")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    arguments = parser.parse_args()
+
+    folder = run(
+        read_recipe(arguments.recipe),
+        arguments.data_folder,
+        arguments.out.with_name(arguments.out.name + ".training"),
+        resume=arguments.resume,
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in ("model.keras", "history.jsonl"):
+        shutil.copy(folder / name, arguments.out / name)
+    difference = export(keras.models.load_model(folder / "model.keras", compile=False), arguments.out / "model.tflite")
+    print(f"{arguments.out} is written; LiteRT and Keras differ by {difference:.1e}.")
+
+
+if __name__ == "__main__":
+    main()
