@@ -35,8 +35,11 @@ SEARCHED, LOOKED, LOOK = 13, 40, 96
 _GRID = 32
 """Sides of the network's input are multiples of this."""
 
-_TINY = 8
-"""Fewer pixels across show no face; a network may answer anything."""
+_SMALLEST_PICTURE = 8
+"""The shortest side in pixels of a picture in which the network is run; in smaller ones its answers mean nothing."""
+
+_MOST_SIZES = 8
+"""For how many sizes of pictures interpreters are kept."""
 
 _SAME = 0.4
 """Above which IoU two answers are of the same face."""
@@ -82,26 +85,36 @@ class MiniFace(NamedTuple):
 
 
 class MiniFaceDetector:
-    """The project's own network, as a ``StreamDetector`` that also tells landmarks.
+    """The project's own network, as a ``StreamDetector`` that also knows landmarks.
 
     Args:
         model: its TFLite file.
         min_face: the side of the smallest face to find, as a share of the picture's shorter side.
-        proposal: the score from which a search's face is looked at, in (0, 1).
-        threshold: the score from which a look's face is believed in, in (0, 1).
+        threshold: the least score of a face that a search finds, in (0, 1): the geometric mean of the search's and of
+            the closer look's.
+        known: the least score of a look at a face that was there a moment ago, in (0, 1).
+        proposal: the least score of what a search looks at closely, in (0, 1).
 
     Raises:
         ValueError: ``min_face`` is not in (0, 1], or a score not in (0, 1).
         DetectorError: the file is missing or no such network.
     """
 
-    def __init__(self, model: Path, min_face: float = MIN_FACE, proposal: float = 0.3, threshold: float = 0.5) -> None:
+    def __init__(
+        self,
+        model: Path,
+        min_face: float = MIN_FACE,
+        threshold: float = 0.55,
+        known: float = 0.4,
+        proposal: float = 0.3,
+    ) -> None:
         check_min_face(min_face)
-        if not (0 < proposal < 1 and 0 < threshold < 1):
-            raise ValueError("a threshold is a score in (0, 1)")
+        for name, score in (("threshold", threshold), ("known", known), ("proposal", proposal)):
+            if not 0 < score < 1:
+                raise ValueError(f"`{name}` is a score: it must be in (0, 1), not {score}.")
         if not model.is_file():
-            raise DetectorError(f"There is no detector's model {model}.")
-        self.min_face, self.proposal, self.threshold = min_face, proposal, threshold
+            raise DetectorError(f"The model file {model} does not exist.")
+        self.min_face, self.threshold, self.known, self.proposal = min_face, threshold, known, proposal
         self._network = _Network(model)
 
     def __call__(self, image: Image) -> list[Box]:
@@ -115,13 +128,13 @@ class MiniFaceDetector:
         return sorted((face.box for face in self.find(image, known)), key=largest_first)
 
     def find_near(self, image: Image, box: Box) -> Box | None:
-        """Look for one face near its previous place; see ``StreamDetector``."""
-        face = self.look_closely(image, box)
+        """Find one face near its previous place; see ``StreamDetector``."""
+        face = self.look(image, box, self.known)
         return face.box if face else None
 
     def find(self, image: Image, known: Sequence[Box] = ()) -> list[MiniFace]:
-        """The faces of a picture with all that the network says of them, the surest first, less those known."""
-        if min(image.shape[:2]) < _TINY:
+        """The faces of a picture with all that the network says of them, the surest first, without the known ones."""
+        if min(image.shape[:2]) < _SMALLEST_PICTURE:
             return []
         smallest = max(1.0, self.min_face * min(image.shape[:2]))
         faces: list[MiniFace] = []
@@ -130,9 +143,10 @@ class MiniFaceDetector:
             near = proposed.box
             if not mostly_inside(near, image) or any(same_face(near, box) for box in boxes):
                 continue
-            face = self.look_closely(image, near)
+            # Two scores multiplied have to reach the threshold's square; with less, the search's would be too low.
+            face = self.look(image, near, self.threshold**2 / proposed.score)
             if face and face.side >= smallest and not any(same_face(face.box, box) for box in boxes):
-                faces.append(face)
+                faces.append(face._replace(score=math.sqrt(proposed.score * face.score)))
                 boxes.append(face.box)
         return sorted(faces, key=lambda face: -face.score)
 
@@ -146,22 +160,27 @@ class MiniFaceDetector:
         back = width / size[1], height / size[0]
         return [face.moved(back, 0, 0) for face in seen]
 
-    def look_closely(self, image: Image, near: Box) -> MiniFace | None:
-        """Look for one face near where it was, for a fraction of a search's time.
+    def look(self, image: Image, near: Box, least: float) -> MiniFace | None:
+        """Look for one face near where it was or is supposed to be, in a fraction of the time of a search.
 
         Args:
             image: uint8, (height, width, 3) BGR, or (height, width) gray.
-            near: where it was; at least half of it in the picture.
+            near: where to look; at least half of it inside the picture.
+            least: the least score of the face.
+
+        Returns:
+            The face that overlaps ``near`` most, or None.
         """
-        seen = near.padded((LOOK / LOOKED - 1) / 2)
-        crop = crop_gray(image, seen)
-        back = seen.width / LOOK, seen.height / LOOK
+        if least >= 1:
+            return None
+        area = near.padded((LOOK / LOOKED - 1) / 2)
+        back = area.width / LOOK, area.height / LOOK
         best, most = None, 0.0
-        for there in self._network(_resized(crop, (LOOK, LOOK)), self.threshold):
-            face = there.moved(back, seen.x1, seen.y1)
-            close = near.iou(face.box)
-            if close > most and same_face(face.box, near) and mostly_inside(face.box, image):
-                best, most = face, close
+        for there in self._network(_resized(crop_gray(image, area), (LOOK, LOOK)), least):
+            face = there.moved(back, area.x1, area.y1)
+            overlap = near.iou(face.box)
+            if overlap > most and same_face(face.box, near) and mostly_inside(face.box, image):
+                best, most = face, overlap
         return best
 
 
@@ -184,8 +203,8 @@ class _Network:
 
     def _opened(self, size: tuple[int, int]) -> tuple[Any, int, list[int]]:
         if size not in self._interpreters:
-            if len(self._interpreters) > 4:  # pictures of ever new sizes must not fill the memory
-                self._interpreters.clear()
+            if len(self._interpreters) > _MOST_SIZES:  # pictures of ever new sizes must not fill the memory
+                del self._interpreters[next(other for other in self._interpreters if other != (LOOK, LOOK))]
             self._interpreters[size] = self._fresh(size)
         return self._interpreters[size]
 

@@ -111,7 +111,7 @@ def _mine(recipe: DetectorRecipe, file: Path) -> None:
     trained = file.with_name("model.tflite")
     export(keras.models.load_model(file.with_name("model.keras"), compile=False), trained)
     scenes = [scene for scenes in load_scenes(recipe, "train") for scene in scenes.scenes]
-    places: list[Any] = mine(MiniFaceDetector(trained, proposal=0.35).proposals, scenes)
+    places: list[Any] = mine(MiniFaceDetector(trained, proposal=0.3).proposals, scenes)
     new = file.with_name("hard.json.new")
     new.write_text(json.dumps(places), encoding="utf-8")
     new.replace(file)

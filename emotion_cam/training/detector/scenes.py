@@ -176,16 +176,16 @@ def load_wider(folder: Path, split: str) -> SceneSet:
             scenes = tuple(_wider_scenes(folder / f"WIDER_{part}" / "images", iter(file)))
     except OSError as error:
         raise DatasetError(f"{folder} is not WIDER FACE: {error.strerror} ({error.filename}).") from error
-    except (ValueError, StopIteration, IndexError) as error:
+    except (ValueError, IndexError) as error:
         raise DatasetError(f"{table} is not WIDER FACE's table.") from error
     return SceneSet(f"wider {split}", scenes)
 
 
 def _wider_scenes(images: Path, lines: Iterator[str]) -> Iterator[Scene]:
     for name in lines:
-        count = int(next(lines))
+        count = int(next(lines, ""))
         # A picture without a face has a row of zeros all the same.
-        rows = np.array([[float(part) for part in next(lines).split()] for _ in range(max(1, count))], np.float32)
+        rows = np.array([[float(part) for part in next(lines, "").split()] for _ in range(max(1, count))], np.float32)
         image = read_gray(images / name.strip())
         scale = min(1.0, 640 / max(image.shape))
         if scale < 1:
