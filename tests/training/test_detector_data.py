@@ -27,6 +27,7 @@ from emotion_cam.training.detector.views import (
     View,
     ViewOptions,
     as_filmed,
+    draw,
     framed,
     glimpsed,
     pasted,
@@ -188,6 +189,16 @@ def test_a_pasted_face_is_where_its_square_is_and_away_from_others() -> None:
             break
     else:
         pytest.fail("no face was pasted")
+
+
+def test_drawings_change_a_picture_in_place_and_are_various() -> None:
+    drawn = []
+    for seed in range(4):
+        image = np.full((160, 160), 90, np.uint8)
+        draw(image, np.random.default_rng(seed))
+        drawn.append(image)
+        assert 50 < (image != 90).sum() < 25_000
+    assert all((drawn[0] != other).any() for other in drawn[1:])
 
 
 def test_poor_light_is_dark_and_leaves_the_faces() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_cam.training.detector.scenes import CUTOUT_MARGIN, Floats, SceneSet, read_gray
+from emotion_cam.training.detector.scenes import CUTOUT_MARGIN, Floats, Scene, SceneSet, read_gray
 from emotion_cam.training.detector.targets import targets
-from emotion_cam.training.detector.views import Focus, View, ViewOptions, as_filmed, framed, glimpsed, pasted
+from emotion_cam.training.detector.views import Focus, View, ViewOptions, as_filmed, draw, framed, glimpsed, pasted
 from emotion_cam.types import Image
 
 LOOK = 96
@@ -70,16 +70,22 @@ class Views:
         room = self._room(side, options, rng)
         if self.hard and rng.random() < options.hard:
             focus = self.hard[int(rng.integers(len(self.hard)))]
-            return framed(self.scenes[focus.scene], side, focus, options, rng, room)
-        scene = self.scenes[self._empty[int(rng.integers(len(self._empty)))]]
-        return glimpsed(scene, side, options, rng, room)
+            view = framed(self.scenes[focus.scene], side, focus, options, rng, room)
+        else:
+            view = glimpsed(self._empty_scene(rng), side, options, rng, room)
+        if not len(view.squares) and rng.random() < options.drawn:
+            draw(view.image, rng)
+        return view
+
+    def _empty_scene(self, rng: np.random.Generator) -> Scene:
+        return self.scenes[self._empty[int(rng.integers(len(self._empty)))]]
 
     def _room(self, side: int, options: ViewOptions, rng: np.random.Generator) -> Image:
         """What is behind a picture that does not fill the view: one gray, or another picture without faces."""
         room = np.full((side, side), rng.integers(256), np.uint8)
         if rng.random() < 0.6 or not self._empty:
             return room
-        return glimpsed(self.scenes[self._empty[int(rng.integers(len(self._empty)))]], side, options, rng, room).image
+        return glimpsed(self._empty_scene(rng), side, options, rng, room).image
 
     def _pasted(self, view: View, options: ViewOptions, rng: np.random.Generator) -> View:
         face = read_gray(self.cutouts[int(rng.integers(len(self.cutouts)))])

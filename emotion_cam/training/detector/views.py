@@ -64,6 +64,7 @@ class ViewOptions:
         cover: probability that a bar or a patch covers a part of the face.
         nobody: share of views of pictures without faces.
         pasted: share of views with faces of other data sets, blended into rooms without anybody.
+        drawn: probability that a view of a picture without faces has drawings of faces and of other things in it.
         hard: share of the views without faces in which the network saw some, if such were mined.
     """
 
@@ -81,6 +82,7 @@ class ViewOptions:
     cover: float = 0.15
     nobody: float = 0.3
     pasted: float = 0.0
+    drawn: float = 0.0
     hard: float = 0.5
 
 
@@ -207,6 +209,63 @@ def pasted(face: Image, margin: float, room: View, options: ViewOptions, rng: np
         np.vstack([room.points, placed.points]),
         room.ignored,
     )
+
+
+def draw(image: Image, rng: np.random.Generator) -> None:
+    """Draw faces as on T-shirts and posters, and other things, into a picture, in place; none of them is a face.
+
+    They are of 20 pixels or more: smaller ones look too much like real faces.
+    """
+    for _ in range(int(rng.integers(1, 4))):
+        size = float(math.exp(rng.uniform(math.log(20), math.log(0.6 * image.shape[0]))))
+        center = rng.uniform(0.2 * size, image.shape[0] - 0.2 * size, 2)
+        if rng.random() < 0.6:
+            _draw_face(image, center, size, rng)
+        else:
+            text = "".join(rng.choice(list("ABO80Q:)(oo.-x%&@"), int(rng.integers(1, 6))))
+            place = round(center[0] - size / 2), round(center[1] + size / 4)
+            shade, thickness = int(rng.integers(256)), max(1, round(size * rng.uniform(0.02, 0.1)))
+            cv2.putText(image, text, place, int(rng.integers(8)), size / 40, shade, thickness, cv2.LINE_AA)
+
+
+def _draw_face(image: Image, center: npt.NDArray[np.float64], size: float, rng: np.random.Generator) -> None:
+    """A skull, a smiley or a mask in two shades: an outline, two eyes, perhaps a nose, and a mouth or teeth."""
+    ground, ink = (int(shade) for shade in rng.permutation([rng.integers(0, 110), rng.integers(140, 256)]))
+    if rng.random() < 0.2:
+        ground = int(np.clip(ink + rng.integers(-70, 70), 0, 255))
+    turn = math.radians(float(rng.normal(0, 15)))
+    line = max(1, round(size * rng.uniform(0.01, 0.06)))
+    wide = size * rng.uniform(0.38, 0.5)
+
+    def at(right: float, down: float) -> tuple[int, int]:
+        x, y = size * right, size * down
+        across = x * math.cos(turn) - y * math.sin(turn)
+        return round(center[0] + across), round(center[1] + x * math.sin(turn) + y * math.cos(turn))
+
+    def blob(right: float, down: float, across: float, high: float, shade: int, thickness: int) -> None:
+        axes = max(1, round(size * across)), max(1, round(size * high))
+        cv2.ellipse(image, at(right, down), axes, math.degrees(turn), 0, 360, shade, thickness, cv2.LINE_AA)
+
+    if rng.random() < 0.75:
+        blob(0, 0.05, wide / size, rng.uniform(0.45, 0.62), ground, -1 if rng.random() < 0.8 else line)
+    eye, apart, level = rng.uniform(0.04, 0.14), rng.uniform(0.13, 0.24), rng.uniform(-0.2, 0.0)
+    high = eye * rng.uniform(0.5, 1.6)
+    is_filled = -1 if rng.random() < 0.7 else line
+    for side in (-1, 1):
+        blob(side * apart, level, eye, high, ink, is_filled)
+        if rng.random() < 0.3:
+            blob(side * apart, level, eye / 3, high / 3, ground, -1)
+    if rng.random() < 0.6:
+        corners = [at(0, 0.08), at(-0.06, 0.2), at(0.06, 0.2)]
+        cv2.fillPoly(image, [np.array(corners, np.int32)], ink, cv2.LINE_AA)
+    mouth, reach = rng.uniform(0.25, 0.4), rng.uniform(0.1, 0.28)
+    if rng.random() < 0.5:
+        blob(0, mouth, reach, rng.uniform(0.01, 0.12), ink, -1 if rng.random() < 0.5 else line)
+    else:
+        cv2.line(image, at(-reach, mouth), at(reach, mouth), ink, line, cv2.LINE_AA)
+    if rng.random() < 0.5:
+        for place in np.linspace(-reach, reach, int(rng.integers(3, 9))):
+            cv2.line(image, at(place, mouth - 0.07), at(place, mouth + 0.07), ink, line, cv2.LINE_AA)
 
 
 def _relit(face: Image, room: Image, rng: np.random.Generator) -> Image:
