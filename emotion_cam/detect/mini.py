@@ -298,5 +298,5 @@ def _resized(image: Image, size: tuple[int, int]) -> Image:
     """A gray picture of another size, (height, width)."""
     height, width = size
     image = reduce_by_halves(image, size)
-    shrinks = image.shape[0] > height or image.shape[1] > width
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else 1), np.uint8)
+    # Less than a factor of two is left; area averages would take several times as long and change little.
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

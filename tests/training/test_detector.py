@@ -157,6 +157,10 @@ def test_stages_go_on_from_each_other_and_from_their_mistakes(faces: Path, tmp_p
     assert folder == tmp_path / "work" / "two"
     assert (folder / "model.keras").exists()
     assert json.loads((tmp_path / "work" / "one" / "hard.json").read_text()) == []  # a new network is sure of nothing
+    assert run_stages.write_folder(stages, folder, tmp_path / "out") < 1e-3
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert written == {"model.keras", "model.tflite", "history.csv", "detector.json", "README.md"}
+    assert (tmp_path / "out" / "history.csv").read_text().count("\n") == 3
     before = (folder / "model.keras").stat().st_mtime_ns
     run_stages.run(stages, tmp_path, tmp_path / "work", resume=True)
     assert (folder / "model.keras").stat().st_mtime_ns == before

@@ -1,7 +1,13 @@
-"""What the shipped detector is worth, measured through the class that the camera uses."""
+"""What the shipped detector is worth, measured through the class that the camera uses.
+
+    python -m emotion_cam.training.detector.evaluate models/face --data-folder data
+
+It measures on the validation pictures of ``faces`` and, if it is there, of ``fairface``, and writes the card.
+"""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 from collections.abc import Sequence
@@ -14,8 +20,9 @@ import numpy as np
 
 from emotion_cam.defaults import MIN_FACE
 from emotion_cam.detect.mini import MiniFaceDetector
+from emotion_cam.training.detector import card
 from emotion_cam.training.detector.measure import Matches, in_less_light, matched, tilted
-from emotion_cam.training.detector.scenes import Scene, SceneSet, read_gray
+from emotion_cam.training.detector.scenes import Scene, SceneSet, load_faces, read_gray
 
 SIZES = ((1 / 14, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2), (1 / 2, math.inf))
 """Groups of faces, by the square's side as a share of the picture's shorter side."""
@@ -121,3 +128,27 @@ def _of_size(scene: Scene, least: float, most: float) -> Scene:
         points=scene.points[keep],
         ignored=np.vstack([scene.ignored, scene.squares[~keep]]),
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="the detector's folder")
+    parser.add_argument("--data-folder", type=Path, default=Path("data"), help="the folder of the data sets")
+    arguments = parser.parse_args()
+
+    cv2.setNumThreads(1)
+    model, table = arguments.folder / "model.tflite", arguments.data_folder / "fairface" / "fairface_label_val.csv"
+    detector = MiniFaceDetector(model)
+    scenes = load_faces(arguments.data_folder / "faces", "validation")
+    measured: dict[str, Any] = {
+        "set": scenes.name,
+        "by": "python -m emotion_cam.training.detector.evaluate models/face --data-folder data",
+        "threshold": detector.threshold,
+        "conditions": evaluate(model, scenes),
+        "groups": found_by_group(detector, table) if table.exists() else {},
+    }
+    card.write(arguments.folder, card.read(arguments.folder) | {"measured": measured})
+
+
+if __name__ == "__main__":
+    main()

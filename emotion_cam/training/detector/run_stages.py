@@ -8,10 +8,11 @@ A run that was stopped goes on with ``--resume``; its state lies in ``OUT.traini
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import msgspec
 from emotion_cam.detect.mini import MiniFaceDetector
 from emotion_cam.errors import TrainingError
 from emotion_cam.training.backend import keras
+from emotion_cam.training.detector import card
 from emotion_cam.training.detector.export import export
 from emotion_cam.training.detector.mining import mine
 from emotion_cam.training.detector.train import DetectorRecipe, load_scenes, train
@@ -117,6 +119,40 @@ def _mine(recipe: DetectorRecipe, file: Path) -> None:
     new.replace(file)
 
 
+def write_folder(stages: Sequence[DetectorStage], trained: Path, out: Path) -> float:
+    """Write a detector's folder: model.keras, model.tflite, history.csv and the card, with nothing measured yet.
+
+    Args:
+        stages: by which it was trained.
+        trained: the last stage's folder.
+        out: where to write.
+
+    Returns:
+        The largest difference between the two runtimes' answers.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copy(trained / "model.keras", out / "model.keras")
+    _write_history([trained.parent / stage.name for stage in stages], out / "history.csv")
+    network = keras.models.load_model(out / "model.keras", compile=False)
+    difference = export(network, out / "model.tflite")
+    settings = [{"name": stage.name, **asdict(stage.recipe)} for stage in stages]
+    card.write(out, {"format": 1, "parameters": network.count_params(), "keras": keras.__version__, "stages": settings})
+    return difference
+
+
+def _write_history(folders: Sequence[Path], file: Path) -> None:
+    """The losses of all epochs of all stages as one table."""
+    rows = [
+        {"stage": folder.name, **json.loads(line)}
+        for folder in folders
+        for line in (folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, list(rows[-1]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path, help="the recipe file")
@@ -125,16 +161,10 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     arguments = parser.parse_args()
 
-    folder = run(
-        read_recipe(arguments.recipe),
-        arguments.data_folder,
-        arguments.out.with_name(arguments.out.name + ".training"),
-        resume=arguments.resume,
-    )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in ("model.keras", "history.jsonl"):
-        shutil.copy(folder / name, arguments.out / name)
-    difference = export(keras.models.load_model(folder / "model.keras", compile=False), arguments.out / "model.tflite")
+    stages = read_recipe(arguments.recipe)
+    work = arguments.out.with_name(arguments.out.name + ".training")
+    trained = run(stages, arguments.data_folder, work, resume=arguments.resume)
+    difference = write_folder(stages, trained, arguments.out)
     print(f"{arguments.out} is written; LiteRT and Keras differ by {difference:.1e}.")
 
 
