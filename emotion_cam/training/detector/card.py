@@ -51,8 +51,8 @@ def readme(card: dict[str, Any]) -> str:
         "## Use",
         "- **For** finding the faces of people who look roughly towards a camera, upright or tilted by up to 45°, "
         "also in poor light.\n- **Not for** telling who somebody is, nor for counting or watching people; not for "
-        "safety: faces in profile, from behind, small or hidden ones are missed.\n- Do not use it to decide about people. "
-        "Error rates differ between groups of people, as shown below.",
+        "safety: faces in profile, from behind, small or hidden ones are missed.\n- Do not use it to decide about "
+        "people. Error rates differ between groups of people, as shown below.",
         "## Figures",
         *_figures(measured),
         "## Data",
