@@ -32,6 +32,9 @@ POINTS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 SEARCHED, LOOKED, LOOK = 13, 40, 96
 """Sides in pixels: of the smallest face in a search, of a face in a look, and of that look itself."""
 
+_SHIPPED = [Path(__file__).parents[up] / "models" / "face" / "model.tflite" for up in (1, 2)]
+"""Where the shipped network is: in an installed package, or in the repository."""
+
 _GRID = 32
 """Sides of the network's input are multiples of this."""
 
@@ -88,7 +91,7 @@ class MiniFaceDetector:
     """The project's own network, as a ``StreamDetector`` that also knows landmarks.
 
     Args:
-        model: its TFLite file.
+        model: its TFLite file; None for the shipped one.
         min_face: the side of the smallest face to find, as a share of the picture's shorter side.
         threshold: the least score of a face that a search finds, in (0, 1): the geometric mean of the search's and of
             the closer look's.
@@ -102,7 +105,7 @@ class MiniFaceDetector:
 
     def __init__(
         self,
-        model: Path,
+        model: Path | None = None,
         min_face: float = MIN_FACE,
         threshold: float = 0.55,
         known: float = 0.4,
@@ -112,6 +115,7 @@ class MiniFaceDetector:
         for name, score in (("threshold", threshold), ("known", known), ("proposal", proposal)):
             if not 0 < score < 1:
                 raise ValueError(f"`{name}` is a score: it must be in (0, 1), not {score}.")
+        model = model or next((file for file in _SHIPPED if file.is_file()), _SHIPPED[0])
         if not model.is_file():
             raise DetectorError(f"The model file {model} does not exist.")
         self.min_face, self.threshold, self.known, self.proposal = min_face, threshold, known, proposal

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from emotion_cam.detect.base import Detector
 from emotion_cam.detect.blazeface import BlazeFaceDetector
 from emotion_cam.detect.haar import HaarDetector
+from emotion_cam.detect.mini import MiniFaceDetector
 from emotion_cam.detect.yunet import YuNetDetector
 from emotion_cam.errors import DetectorError
 
@@ -30,6 +31,7 @@ class ModelFile(NamedTuple):
 
 DETECTORS: dict[str, Callable[..., Detector]] = {
     "haar": HaarDetector,
+    "mini": MiniFaceDetector,
     "yunet": YuNetDetector,
     "blazeface": BlazeFaceDetector,
 }

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_cam.detect import open_detector
 from emotion_cam.detect.base import Floats, StreamDetector
 from emotion_cam.detect.mini import MiniFace, MiniFaceDetector, decoded, merged, places
 from emotion_cam.errors import DetectorError
@@ -22,7 +23,7 @@ UPRIGHT = np.array([[-0.17, -0.09], [0.17, -0.09], [0, 0.12], [-0.13, 0.28], [0.
 
 @pytest.fixture(scope="module")
 def detector() -> MiniFaceDetector:
-    return MiniFaceDetector(MODEL)
+    return MiniFaceDetector()
 
 
 def tilted(image: Image, box: Box, degrees: float) -> Image:
@@ -93,6 +94,12 @@ def test_a_file_that_is_no_such_network_is_an_error(tmp_path: Path) -> None:
 
 
 # The shipped network
+
+
+def test_it_is_opened_by_its_name() -> None:
+    assert isinstance(open_detector("mini", min_face=0.1), MiniFaceDetector)
+    with pytest.raises(DetectorError, match="“mini” takes no `detector_model`"):
+        open_detector("mini", MODEL)
 
 
 def test_the_face_of_a_portrait_with_its_landmarks(detector: MiniFaceDetector, portrait: Image, face: Box) -> None:

@@ -12,7 +12,7 @@ import pytest
 from emotion_cam.detect.mini import MiniFace, MiniFaceDetector
 from emotion_cam.errors import TrainingError
 from emotion_cam.training.backend import keras
-from emotion_cam.training.detector import mining, run_stages
+from emotion_cam.training.detector import calibrate, mining, run_stages
 from emotion_cam.training.detector.batches import Views, batches
 from emotion_cam.training.detector.export import export
 from emotion_cam.training.detector.losses import parts
@@ -22,7 +22,7 @@ from emotion_cam.training.detector.scenes import Floats, Scene, SceneSet
 from emotion_cam.training.detector.targets import places, targets
 from emotion_cam.training.detector.train import DetectorRecipe, train
 from emotion_cam.training.detector.views import Focus, ViewOptions
-from emotion_cam.types import Image
+from emotion_cam.types import Box, Image
 from tests.training.test_detector_data import NONE, scene, view_with, write_faces
 
 RECIPE = DetectorRecipe(
@@ -157,7 +157,7 @@ def test_stages_go_on_from_each_other_and_from_their_mistakes(faces: Path, tmp_p
     assert folder == tmp_path / "work" / "two"
     assert (folder / "model.keras").exists()
     assert json.loads((tmp_path / "work" / "one" / "hard.json").read_text()) == []  # a new network is sure of nothing
-    assert run_stages.write_folder(stages, folder, tmp_path / "out") < 1e-3
+    assert run_stages.write_folder(stages, folder, tmp_path / "out", []) < 1e-3
     written = {file.name for file in (tmp_path / "out").iterdir()}
     assert written == {"model.keras", "model.tflite", "history.csv", "detector.json", "README.md"}
     assert (tmp_path / "out" / "history.csv").read_text().count("\n") == 3
@@ -239,3 +239,29 @@ def test_hard_negatives_are_away_from_all_that_is_marked() -> None:
     assert mining.mine(lambda image: found, [empty], most=2) == [Focus(0, 20, 20, 10), Focus(0, 60, 50, 38)]
     # Beside faces an answer may be right where it is sure.
     assert mining.mine(lambda image: found, [scene()]) == [Focus(0, 140, 100, 10)]
+
+
+def test_sides_are_brought_to_the_cascades() -> None:
+    class Small(MiniFaceDetector):
+        """Sees every face four fifths as large as where it is told to look."""
+
+        def __init__(self) -> None:
+            pass
+
+        def look(self, image: Image, near: Box, least: float) -> MiniFace:
+            (face,) = answers((0.9, 60, 50, 0.8 * near.width))
+            return face
+
+    whole, cut, small = scene(60, 50, 60), scene(20, 50, 60), scene(60, 50, 40)
+    cascade = [Box(30, 20, 90, 80)]
+    assert calibrate.side_ratio(Small(), lambda image: cascade, [cut, whole, small]) == pytest.approx(1.25)
+    assert calibrate.side_ratio(Small(), lambda image: [], [whole]) == 1
+
+    network = mini_face(RECIPE.widths, RECIPE.units, RECIPE.neck)
+    picture = np.random.default_rng(0).uniform(0, 255, (1, 96, 96, 1)).astype(np.float32)
+    before = [np.array(output) for output in network(picture)]
+    calibrate.scale_sides(network, 1.25)
+    for old, new in zip(before, network(picture), strict=True):
+        changed = np.asarray(new) - old
+        assert np.exp(changed[..., 3]) == pytest.approx(1.25, abs=1e-4)
+        assert np.delete(changed, 3, axis=-1) == pytest.approx(0, abs=1e-5)

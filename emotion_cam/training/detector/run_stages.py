@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -18,12 +17,15 @@ from typing import Any
 
 import msgspec
 
+from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.detect.mini import MiniFaceDetector
 from emotion_cam.errors import TrainingError
 from emotion_cam.training.backend import keras
 from emotion_cam.training.detector import card
+from emotion_cam.training.detector.calibrate import scale_sides, side_ratio
 from emotion_cam.training.detector.export import export
 from emotion_cam.training.detector.mining import mine
+from emotion_cam.training.detector.scenes import Scene
 from emotion_cam.training.detector.train import DetectorRecipe, load_scenes, train
 
 
@@ -119,24 +121,29 @@ def _mine(recipe: DetectorRecipe, file: Path) -> None:
     new.replace(file)
 
 
-def write_folder(stages: Sequence[DetectorStage], trained: Path, out: Path) -> float:
+def write_folder(stages: Sequence[DetectorStage], trained: Path, out: Path, scenes: Sequence[Scene]) -> float:
     """Write a detector's folder: model.keras, model.tflite, history.csv and the card, with nothing measured yet.
 
     Args:
         stages: by which it was trained.
         trained: the last stage's folder.
         out: where to write.
+        scenes: training pictures, on which the squares' sides are brought to the cascade's.
 
     Returns:
         The largest difference between the two runtimes' answers.
     """
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copy(trained / "model.keras", out / "model.keras")
     _write_history([trained.parent / stage.name for stage in stages], out / "history.csv")
-    network = keras.models.load_model(out / "model.keras", compile=False)
+    network = keras.models.load_model(trained / "model.keras", compile=False)
+    export(network, trained / "model.tflite")
+    factor = side_ratio(MiniFaceDetector(trained / "model.tflite"), HaarDetector(), scenes)
+    scale_sides(network, factor)
+    network.save(out / "model.keras")
     difference = export(network, out / "model.tflite")
     settings = [{"name": stage.name, **asdict(stage.recipe)} for stage in stages]
-    card.write(out, {"format": 1, "parameters": network.count_params(), "keras": keras.__version__, "stages": settings})
+    made = {"parameters": network.count_params(), "sides": round(factor, 4), "keras": keras.__version__}
+    card.write(out, {"format": 1, **made, "stages": settings})
     return difference
 
 
@@ -164,7 +171,9 @@ def main() -> None:
     stages = read_recipe(arguments.recipe)
     work = arguments.out.with_name(arguments.out.name + ".training")
     trained = run(stages, arguments.data_folder, work, resume=arguments.resume)
-    difference = write_folder(stages, trained, arguments.out)
+    recipe = _with_paths(stages[-1].recipe, arguments.data_folder, work)
+    scenes = [scene for scenes in load_scenes(recipe, "train") for scene in scenes.scenes]
+    difference = write_folder(stages, trained, arguments.out, scenes)
     print(f"{arguments.out} is written; LiteRT and Keras differ by {difference:.1e}.")
 
 
