@@ -107,7 +107,7 @@ class MiniFaceDetector:
         self,
         model: Path | None = None,
         min_face: float = MIN_FACE,
-        threshold: float = 0.55,
+        threshold: float = 0.65,
         known: float = 0.4,
         proposal: float = 0.3,
     ) -> None:
