@@ -170,6 +170,8 @@ def test_where_the_picture_ends_the_room_is_seen() -> None:
     empty = Scene(np.full((40, 40), 200, np.uint8), NONE, np.zeros((0, 5, 2), np.float32), NONE)
     view = glimpsed(empty, 96, ViewOptions(), np.random.default_rng(1), np.full((96, 96), 7, np.uint8))
     assert {7, 200} == set(np.unique(view.image)) & {7, 200}
+    edges = glimpsed(empty, 96, ViewOptions(), np.random.default_rng(1), None)
+    assert set(np.unique(edges.image)) == {200}
 
 
 def test_a_pasted_face_is_where_its_square_is_and_away_from_others() -> None:

@@ -80,8 +80,10 @@ class Views:
     def _empty_scene(self, rng: np.random.Generator) -> Scene:
         return self.scenes[self._empty[int(rng.integers(len(self._empty)))]]
 
-    def _room(self, side: int, options: ViewOptions, rng: np.random.Generator) -> Image:
+    def _room(self, side: int, options: ViewOptions, rng: np.random.Generator) -> Image | None:
         """What is behind a picture that does not fill the view: one gray, or another picture without faces."""
+        if options.edges and rng.random() < options.edges:
+            return None
         room = np.full((side, side), rng.integers(256), np.uint8)
         if rng.random() < 0.6 or not self._empty:
             return room

@@ -9,7 +9,7 @@ from emotion_cam.training.detector.network import VALUES
 
 ops = keras.ops
 
-WEIGHTS = {"score": 1.0, "square": 2.0, "points": 1.5}
+WEIGHTS = {"score": 1.0, "square": 2.0, "points": 4.0}
 """How much each part counts for."""
 
 

@@ -62,6 +62,8 @@ class ViewOptions:
         blur: probability of a lens out of focus; as much again of motion in a line.
         jpeg: probability of being compressed, at a quality of 12 to 80.
         cover: probability that a bar or a patch covers a part of the face.
+        edges: probability that a picture's edge pixels are repeated where it has ended, as they are in a look at a face
+            at the edge of a camera's picture; otherwise another picture is seen there, or one shade of gray.
         nobody: share of views of pictures without faces.
         pasted: share of views with faces of other data sets, blended into rooms without anybody.
         drawn: probability that a view of a picture without faces has drawings of faces and of other things in it.
@@ -80,13 +82,16 @@ class ViewOptions:
     blur: float = 0.12
     jpeg: float = 0.25
     cover: float = 0.15
+    edges: float = 0.0
     nobody: float = 0.3
     pasted: float = 0.0
     drawn: float = 0.0
     hard: float = 0.5
 
 
-def framed(scene: Scene, side: int, focus: Focus, options: ViewOptions, rng: np.random.Generator, room: Image) -> View:
+def framed(
+    scene: Scene, side: int, focus: Focus, options: ViewOptions, rng: np.random.Generator, room: Image | None
+) -> View:
     """A random view of a scene with one square of it in focus.
 
     Args:
@@ -95,7 +100,7 @@ def framed(scene: Scene, side: int, focus: Focus, options: ViewOptions, rng: np.
         focus: what is to be in the view, of a random size.
         options: how views vary.
         rng: decides.
-        room: uint8, (side, side): what to see where the picture has ended.
+        room: uint8, (side, side): what to see where the picture has ended; None for its edge pixels again and again.
     """
     largest = min(options.largest, 0.9 * side, options.magnification * focus.side)
     size = math.exp(rng.uniform(math.log(options.smallest), math.log(max(options.smallest * 1.01, largest))))
@@ -105,7 +110,7 @@ def framed(scene: Scene, side: int, focus: Focus, options: ViewOptions, rng: np.
     return warped(scene, side, matrix, room)
 
 
-def glimpsed(scene: Scene, side: int, options: ViewOptions, rng: np.random.Generator, room: Image) -> View:
+def glimpsed(scene: Scene, side: int, options: ViewOptions, rng: np.random.Generator, room: Image | None) -> View:
     """A random view of a scene without faces: of all of it, or of a part."""
     height, width = scene.image.shape
     scale = side / max(height, width) * math.exp(rng.uniform(math.log(0.6), math.log(3)))
@@ -134,14 +139,14 @@ def _similarity(
     return np.column_stack([matrix, np.asarray(target) - matrix @ np.asarray(center)]).astype(np.float32)
 
 
-def warped(scene: Scene, side: int, matrix: Floats, room: Image) -> View:
+def warped(scene: Scene, side: int, matrix: Floats, room: Image | None) -> View:
     """What a similarity makes of a scene.
 
     Args:
         scene: the picture and its faces.
         side: of the view, in pixels.
         matrix: (2, 3), from pixels of the scene to those of the view.
-        room: uint8, (side, side): what to see where the picture has ended.
+        room: uint8, (side, side): what to see where the picture has ended; None for its edge pixels again and again.
     """
     scale = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
     image, shrunk = scene.image, matrix.copy()
@@ -150,8 +155,9 @@ def warped(scene: Scene, side: int, matrix: Floats, room: Image) -> View:
         across, down = size[0] / image.shape[1], size[1] / image.shape[0]
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         shrunk = _from_resized(matrix, across, down)
-    view = room.copy()
-    cv2.warpAffine(image, shrunk, (side, side), view, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT)
+    border = cv2.BORDER_REPLICATE if room is None else cv2.BORDER_TRANSPARENT
+    view = np.zeros((side, side), np.uint8) if room is None else room.copy()
+    cv2.warpAffine(image, shrunk, (side, side), view, cv2.INTER_LINEAR, border)
     mirrored = np.linalg.det(matrix[:, :2]) < 0
     points = scene.points @ matrix[:, :2].T + matrix[:, 2]
     if mirrored:
