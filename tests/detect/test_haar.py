@@ -165,7 +165,7 @@ def test_a_known_face_is_not_found_again(detector: HaarDetector, portrait: Image
 
 def test_a_detector_is_opened_by_its_name(portrait: Image) -> None:
     assert len(open_detector("haar", min_neighbors=12)(portrait)) == 1
-    with pytest.raises(DetectorError, match="no detector “har”; the detectors are haar, yunet, blazeface"):
+    with pytest.raises(DetectorError, match="no detector “har”; the detectors are haar, mini, yunet, blazeface"):
         open_detector("har")
 
 
