@@ -21,8 +21,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from emotion_cam.training.folder import finish
 from emotion_cam.training.networks import NETWORKS
 from emotion_cam.training.priors import offsets
 from emotion_cam.training.residual import residual_network
+from emotion_cam.training.soft import SoftBatches, ViewOptions
 from emotion_cam.training.twin import Twin
 
 FOLDERS = {"ferplus": "fer2013", "posed": "expressions"}
@@ -74,6 +75,10 @@ class TorchRecipe:
         seed: of weights, order and augmentation.
         init: a model folder to start from; "" for random weights.
         steady: see Recipe.
+        unlabelled: sets of which the pictures alone are learnt from, by what teachers said of them.
+        soft: the folder of what teachers said, as ``soft.store`` writes it; "" for none.
+        soft_share: the teachers' share of the loss on labelled pictures.
+        temperature: by which the logits of teachers and network are divided for the teachers' share.
     """
 
     task: str
@@ -101,6 +106,10 @@ class TorchRecipe:
     seed: int = 0
     init: str = ""
     steady: bool = False
+    unlabelled: tuple[str, ...] = ()
+    soft: str = ""
+    soft_share: float = 0.7
+    temperature: float = 1.0
 
     @classmethod
     def read(cls, file: Path) -> TorchRecipe:
@@ -115,6 +124,10 @@ class TorchRecipe:
             return cls(**fields)
         except (OSError, msgspec.DecodeError, TypeError) as error:
             raise TrainingError(f"{file} is no recipe: {error}.") from error
+
+    def view_options(self) -> ViewOptions:
+        """How the views look of which teachers say what they show."""
+        return ViewOptions(self.size, self.margin, self.augmentation, self.seed)
 
 
 @dataclass
@@ -150,7 +163,7 @@ def train(recipe: TorchRecipe, root: Path, out: Path, *, resume: bool = False, c
         ModelError: the model to start from is incomplete.
     """
     work = _work_folder(recipe, out, resume)
-    train_sets, validation_sets = _load_sets(recipe, root)
+    train_sets, validation_sets = load_sets(recipe, root)
     keras.utils.set_random_seed(recipe.seed)
     model = _new_model(recipe, len(train_sets[0].labels))
     twin = Twin(model)
@@ -180,15 +193,21 @@ def _work_folder(recipe: TorchRecipe, out: Path, resume: bool) -> Path:
     written, now = work / "recipe.json", json.loads(json.dumps(asdict(recipe)))
     if resume != (work / "state.pt").exists():
         raise TrainingError(f"There is {'no' if resume else 'a'} stopped run in {work}.")
-    if resume and json.loads(written.read_text()) != now:
+    # A run that an older version started lacks the newer fields, which were then as they are by default.
+    defaults = json.loads(json.dumps(asdict(TorchRecipe("", ()))))
+    if resume and defaults | json.loads(written.read_text()) != now:
         raise TrainingError(f"The stopped run in {work} had another recipe; resume it as it was.")
     work.mkdir(parents=True, exist_ok=True)
     written.write_text(json.dumps(now, indent=2) + "\n")
     return work
 
 
-def _load_sets(recipe: TorchRecipe, root: Path) -> tuple[list[FaceSet], list[FaceSet]]:
-    """Training sets without any held-out picture, and validation sets: those trained on, then those only watched."""
+def load_sets(recipe: TorchRecipe, root: Path) -> tuple[list[FaceSet], list[FaceSet]]:
+    """Training sets without any held-out picture, and validation sets.
+
+    The training sets are those with labels, then those without, whose targets are all 0. The validation sets are those
+    trained on, then those only watched.
+    """
 
     def read(name: str, split: str) -> FaceSet:
         return load(name, root / FOLDERS.get(name, name), split)
@@ -197,7 +216,15 @@ def _load_sets(recipe: TorchRecipe, root: Path) -> tuple[list[FaceSet], list[Fac
     validation_sets = [read(name, "validation") for name in (*recipe.data, *recipe.watched)]
     held_out = [*validation_sets, *(read(name, "validation") for name in recipe.held_out)]
     held_out += [read(name, "test") for name in (*recipe.data, *recipe.held_out) if "test" in DATASETS[name].splits]
-    return [without_copies(faces, held_out).mixed(recipe.votes) for faces in train_sets], validation_sets
+    labels = train_sets[0].labels
+    train_sets = [faces.mixed(recipe.votes) for faces in train_sets]
+    train_sets += [_without_labels(read(name, "train"), labels) for name in recipe.unlabelled]
+    return [without_copies(faces, held_out) for faces in train_sets], validation_sets
+
+
+def _without_labels(faces: FaceSet, labels: tuple[str, ...]) -> FaceSet:
+    targets = np.zeros((len(faces), len(labels)), np.float32)
+    return replace(faces, labels=labels, targets=targets, votes=None, groups={})
 
 
 def _new_model(recipe: TorchRecipe, num_classes: int) -> keras.Model:
@@ -219,25 +246,32 @@ def _decaying(twin: Twin, weight_decay: float) -> list[dict[str, Any]]:
 
 def _batches(recipe: TorchRecipe, sets: Sequence[FaceSet], first_epoch: int) -> Batches:
     emphasis = {(kind, name): factor for kind, by_name in recipe.emphasis.items() for name, factor in by_name.items()}
+    common: dict[str, Any] = {
+        "batch_size": recipe.batch_size,
+        "balance": recipe.balance,
+        "emphasis": emphasis,
+        "first_epoch": first_epoch,
+    }
+    if recipe.soft:
+        return SoftBatches(sets, recipe.view_options(), Path(recipe.soft), **common)
     return Batches(
         sets,
         (recipe.size, recipe.size),
         margin=recipe.margin,
-        batch_size=recipe.batch_size,
         augmentation=AUGMENTATIONS[recipe.augmentation],
-        balance=recipe.balance,
-        emphasis=emphasis,
         seed=recipe.seed,
-        first_epoch=first_epoch,
+        **common,
     )
 
 
 def _shifts(recipe: TorchRecipe, sets: Sequence[FaceSet]) -> npt.NDArray[np.float32]:
-    """What to add to the logits for every set: float32, (sets, classes); zeros without a reference."""
-    if not recipe.reference:
-        return np.zeros((len(sets), len(sets[0].labels)), np.float32)
-    reference = [faces for name, faces in zip(recipe.data, sets, strict=True) if name in recipe.reference]
-    return np.stack(offsets(sets, reference))
+    """What to add to the logits for every set: float32, (sets, classes); zeros without a reference or labels."""
+    shifts = np.zeros((len(sets), len(sets[0].labels)), np.float32)
+    if recipe.reference:
+        labelled = dict(zip(recipe.data, sets, strict=False))
+        reference = [labelled[name] for name in recipe.reference]
+        shifts[: len(labelled)] = offsets(list(labelled.values()), reference)
+    return shifts
 
 
 def _as_input(faces: FaceSet, recipe: TorchRecipe) -> torch.Tensor:
@@ -261,7 +295,12 @@ def _epoch(recipe: TorchRecipe, state: _State, batches: Batches, shifts: npt.NDA
             group["lr"] = rate(recipe, epoch + number / steps)
         targets = (1 - recipe.label_smoothing) * targets + recipe.label_smoothing / targets.shape[1]
         logits = state.twin(faces) + shift
-        loss = -((targets * torch.log_softmax(logits, 1)).sum(1) * weights).mean()
+        loss = _cross_entropy(targets, logits, weights)
+        if isinstance(batches, SoftBatches):
+            soft = torch.from_numpy(batches.soft(number))
+            loss = (1 - recipe.soft_share) * loss + recipe.soft_share * _taught(
+                soft, logits - shift, recipe.temperature
+            )
         state.optimizer.zero_grad()
         loss.backward()
         state.optimizer.step()
@@ -271,6 +310,38 @@ def _epoch(recipe: TorchRecipe, state: _State, batches: Batches, shifts: npt.NDA
         count += len(targets)
     batches.on_epoch_end()
     return {"loss": float(np.mean(losses)), "accuracy": right / count}
+
+
+def _cross_entropy(targets: torch.Tensor, logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The mean over the pictures of weight × cross entropy; a picture whose targets are 0 counts as one without loss."""
+    return -((targets * torch.log_softmax(logits, 1)).sum(1) * weights).mean()
+
+
+def _taught(soft: torch.Tensor, logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """The cross entropy with the teachers' scores, both at a temperature, on the scale of temperature 1.
+
+    Source: Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, section 2.
+    """
+    softer = torch.softmax(torch.log(soft.clamp_min(1e-6)) / temperature, 1)
+    return -(temperature**2) * (softer * torch.log_softmax(logits / temperature, 1)).sum(1).mean()
+
+
+def mean_teacher(folders: Sequence[Path]) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """The mean scores of several models, each of faces and of their mirror images: (faces, height, width) → scores."""
+    twins = [Twin(keras.models.load_model(folder / "model.keras", compile=False)).eval() for folder in folders]
+
+    def score(faces: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            sides = [torch.from_numpy(np.ascontiguousarray(side))[:, None] for side in (faces, faces[:, :, ::-1])]
+            scores = [torch.softmax(twin(side), 1) for twin in twins for side in sides]
+            return np.asarray(torch.stack(scores).mean(0).numpy())
+
+    return score
+
+
+def set_threads(count: int) -> None:
+    """Let PyTorch use so many processor cores."""
+    torch.set_num_threads(count)
 
 
 def rate(recipe: TorchRecipe, epoch: float) -> float:
@@ -421,7 +492,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    set_threads(given.threads)
     shown = [argument for argument in sys.argv[1:] if argument != "--resume"]
     command = f"python -m emotion_cam.training.torch_run {shlex.join(shown)}"
     train(TorchRecipe.read(given.recipe), given.data_root, given.out, resume=given.resume, command=command)

@@ -18,9 +18,11 @@ import numpy as np
 import torch
 
 from emotion_cam.errors import TrainingError
+from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.networks import mini_xception
 from emotion_cam.training.residual import residual_network
-from emotion_cam.training.torch_run import TorchRecipe, _mixed, rate, train
+from emotion_cam.training.soft import SoftBatches, store
+from emotion_cam.training.torch_run import TorchRecipe, _mixed, load_sets, mean_teacher, rate, train
 from emotion_cam.training.twin import Twin
 
 
@@ -87,6 +89,47 @@ def test_a_run_that_was_stopped_comes_to_the_same_result(fer2013: Path, tmp_path
     card = json.loads((whole / "model.json").read_text())
     assert card["training"]["options"] == {"inside": 50}
     assert [entry["name"] for entry in card["data"]] == ["fer2013", "ferplus"]
+
+
+def test_what_teachers_said_is_learnt_from_a_store(fer2013: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "fer2013").symlink_to(fer2013)
+    soft = tmp_path / "soft"
+    recipe = TorchRecipe(
+        "emotion", ("fer2013",), unlabelled=("ferplus",), soft=str(soft), epochs=2, batch_size=16, temperature=2.0
+    )
+    sets, _ = load_sets(recipe, tmp_path / "data")
+    assert not sets[1].targets.any()
+    seen: list[np.ndarray] = []
+
+    def teacher(faces: np.ndarray) -> np.ndarray:
+        seen.extend(faces)
+        return np.tile(np.float32([0.9, 0.1, 0, 0, 0, 0, 0]), (len(faces), 1))
+
+    store(teacher, sets, 2, recipe.view_options(), soft)
+    batches = SoftBatches(sets, recipe.view_options(), soft, batch_size=len(sets[0]) + len(sets[1]))
+    faces, targets, _ = batches[0]
+    assert {face.tobytes() for face in faces[..., 0]} == {face.tobytes() for face in _first_views(seen, sets)}
+    assert batches.soft(0) == pytest.approx(np.tile([0.9, 0.1, 0, 0, 0, 0, 0], (len(targets), 1)), abs=1e-3)
+    folder = train(recipe, tmp_path / "data", tmp_path / "taught")
+    assert (folder / "model.keras").exists()
+    sets[0].images[0] += 1
+    with pytest.raises(TrainingError, match="other pictures"):
+        SoftBatches(sets, recipe.view_options(), soft)
+
+
+def _first_views(seen: list[np.ndarray], sets: list[FaceSet]) -> list[np.ndarray]:
+    """Of what a teacher saw in the order of ``store``, two views of each set, the first of each picture."""
+    first, second = len(sets[0]), len(sets[1])
+    return [*seen[:first], *seen[2 * first : 2 * first + second]]
+
+
+def test_teachers_are_asked_from_both_sides(tmp_path: Path) -> None:
+    model = mini_xception((48, 48, 1), 7)
+    model.save(tmp_path / "model.keras")
+    face = np.random.default_rng(1).uniform(0, 255, (1, 48, 48)).astype(np.float32)
+    score = mean_teacher([tmp_path])
+    assert score(face) == pytest.approx(score(np.ascontiguousarray(face[:, :, ::-1])), abs=1e-6)
 
 
 _STOPPED = """
