@@ -3,8 +3,8 @@
     python -m emotion_cam.training.soft recipes/emotion-2.toml --teacher runs/teacher-1 --views 4 --data-root data \
         --out runs/soft-1
 
-Every picture has a fixed number of views: each is one augmentation, the same whenever it is asked for. A run that learns
-from the store goes through the views, one an epoch, and sees what the teachers saw.
+Every picture has a fixed number of views: each is one augmentation, the same whenever it is asked for. A run that
+learns from the store goes through the views, one an epoch, and sees what the teachers saw.
 """
 
 from __future__ import annotations

@@ -313,7 +313,7 @@ def _epoch(recipe: TorchRecipe, state: _State, batches: Batches, shifts: npt.NDA
 
 
 def _cross_entropy(targets: torch.Tensor, logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The mean over the pictures of weight × cross entropy; a picture whose targets are 0 counts as one without loss."""
+    """The mean over the pictures of weight × cross entropy; where the targets are 0, that is 0."""
     return -((targets * torch.log_softmax(logits, 1)).sum(1) * weights).mean()
 
 

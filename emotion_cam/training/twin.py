@@ -155,7 +155,7 @@ def _from_keras(part: nn.Module, tensor: torch.Tensor, array: np.ndarray[Any, An
     if array.ndim != 4:
         return array
     order = (2, 3, 0, 1) if _is_depthwise(part, tensor) else (3, 2, 0, 1)
-    return np.ascontiguousarray(array.transpose(order))
+    return np.asarray(np.ascontiguousarray(array.transpose(order)))
 
 
 def _to_keras(part: nn.Module, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
