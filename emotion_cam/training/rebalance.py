@@ -12,18 +12,18 @@ Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, sect
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
+from msgspec.structs import replace
 
-from emotion_cam.classify import ModelCard
+from emotion_cam.card import read_card
 from emotion_cam.training import card as cards
+from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet, Targets, load
-from emotion_cam.training.evaluate import Report, evaluate
+from emotion_cam.training.evaluate import Evaluation, evaluate
 from emotion_cam.training.priors import prior
 from emotion_cam.types import Scores
 
@@ -52,23 +52,23 @@ def rebalance(folder: Path, common: Targets, strength: float) -> None:
         model.save(Path(place) / "model.keras")
         (Path(place) / "model.keras").replace(folder / "model.keras")
     (folder / "model.tflite").unlink(missing_ok=True)
-    written = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    written["training"]["prior_strength"] = round(written["training"].get("prior_strength", 0.0) + strength, 4)
-    written["measured"] = []
-    cards.write(folder, written)
+    card = read_card(folder)
+    settings = card.training.settings
+    settings = settings | {"prior_strength": round(settings.get("prior_strength", 0.0) + strength, 4)}
+    cards.write(folder, replace(card, training=replace(card.training, settings=settings), measured=()))
 
 
-def _line(report: Report) -> str:
-    recalls = " ".join(f"{row['recall']:.2f}" for row in report.per_class)
-    return f"{report.accuracy:.4f} / {report.balanced_accuracy:.4f} ({recalls}) ECE {report.calibration_error:.3f}"
+def _line(figures: Evaluation) -> str:
+    recalls = " ".join(f"{row.recall:.2f}" for row in figures.per_class)
+    return f"{figures.accuracy:.4f} / {figures.balanced_accuracy:.4f} ({recalls}) ECE {figures.calibration.error:.3f}"
 
 
-def _compare(reports: Sequence[Report], common: Targets) -> None:
-    print(f"accuracy / balanced (recall of {', '.join(reports[0].labels)})")
-    for report in reports:
+def _compare(measured: Sequence[Evaluation], common: Targets) -> None:
+    print(f"accuracy / balanced (recall of {', '.join(measured[0].labels)})")
+    for one in measured:
         for strength in STRENGTHS:
-            scores = rebalanced(report.scores, common, strength)
-            print(f"{report.data} {strength:g}: {_line(Report(report.data, '', report.labels, report.truth, scores))}")
+            scores = rebalanced(one.scores, common, strength)
+            print(f"{one.data} {strength:g}: {_line(Evaluation(one.data, '', one.labels, one.truth, scores))}")
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
         return load(name, given.data_root / FOLDERS.get(name, name), split)
 
     common = prior([read(name, "train") for name in given.reference])
-    print("π:", dict(zip(ModelCard.load(given.model).labels, common.round(3).tolist(), strict=True)))
+    print("π:", dict(zip(read_card(given.model).labels, common.round(3).tolist(), strict=True)))
     if given.strength is None:
         sets = [read(name, "validation") for name in given.on]
         _compare([evaluate(given.model, faces, mirrored=given.mirrored) for faces in sets], common)

@@ -24,7 +24,8 @@ class Recipe:
     Attributes:
         task: What the model predicts, as people will read it, as in emotion or gender.
         data: A data set and its folder, as in fer2013=data/fer2013. The names are fer2013, ferplus, rafdb, expressions,
-            posed, fairface, utkface, gender, and folder for your own pictures, one folder for each label. May be repeated.
+            posed, fairface, utkface, gender, and folder for your own pictures, one folder for each label. May be
+            repeated.
         network: The architecture: mini_xception or xception.
         residual: Keep the shortcuts around the blocks.
         separable: Use depthwise separable convolutions in the blocks; plain 3×3 convolutions otherwise.
@@ -111,7 +112,17 @@ class Recipe:
         for name in ("size", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, not {getattr(self, name)}.")
-        for name in ("middle_blocks", "inside", "freeze", "patience", "average", "mixup", "margin", "weight_decay", "l2"):
+        for name in (
+            "middle_blocks",
+            "inside",
+            "freeze",
+            "patience",
+            "average",
+            "mixup",
+            "margin",
+            "weight_decay",
+            "l2",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be at least 0, not {getattr(self, name):g}.")
         for name in ("teacher_share", "votes", "label_smoothing"):

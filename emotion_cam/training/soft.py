@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_cam.errors import TrainingError
-from emotion_cam.training.batches import AUGMENTATIONS, Batches, augmented_face
+from emotion_cam.training.augmentation import AUGMENTATIONS, augmented_face
+from emotion_cam.training.batches import Batches
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.types import Scores
 
@@ -111,7 +112,7 @@ class SoftBatches(Batches):
         super().__init__(sets, size, margin=options.margin, augmentation=how, seed=options.seed, **others)
 
     def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
-        rows, view = self._rows[self._chosen(number)], self._epoch % self._views
+        rows, view = self._chosen(number), self._epoch % self._views
         faces = np.stack([self._options.view(self._sets[i], i, row, view) for i, row in rows])[..., None]
         targets = np.stack([self._sets[i].targets[row] for i, row in rows])
         groups = np.array([self._group_weights[i][row] for i, row in rows], np.float32)
@@ -119,7 +120,7 @@ class SoftBatches(Batches):
 
     def soft(self, number: int) -> npt.NDArray[np.float32]:
         """The teachers' scores of a batch's faces: float32, (faces, classes)."""
-        rows, view = self._rows[self._chosen(number)], self._epoch % self._views
+        rows, view = self._chosen(number), self._epoch % self._views
         return np.stack([self._scores[i][view, row] for i, row in rows]).astype(np.float32)
 
 

@@ -47,7 +47,7 @@ from emotion_cam.training.twin import Twin
 FOLDERS = {"ferplus": "fer2013", "posed": "expressions"}
 """Where a data set lies below the data's root, if not in a folder of its own name."""
 
-_NETWORKS = {**NETWORKS, "residual": residual_network}
+_NETWORKS: dict[str, Callable[..., keras.Model]] = {**NETWORKS, "residual": residual_network}
 
 VALIDATION_BATCH = 256
 

@@ -159,9 +159,9 @@ def _from_keras(part: nn.Module, tensor: torch.Tensor, array: np.ndarray[Any, An
 
 
 def _to_keras(part: nn.Module, tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    array: np.ndarray[Any, Any] = tensor.detach().numpy()
+    array = np.asarray(tensor.detach().numpy())
     if array.ndim != 4:
-        return array.copy()
+        return np.array(array)
     order = (2, 3, 0, 1) if _is_depthwise(part, tensor) else (2, 3, 1, 0)
     return np.asarray(np.ascontiguousarray(array.transpose(order)))
 

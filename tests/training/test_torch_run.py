@@ -13,11 +13,11 @@ pytest.importorskip("torch")
 if os.environ.get("KERAS_BACKEND") != "torch":
     pytest.skip("needs KERAS_BACKEND=torch", allow_module_level=True)
 
-from emotion_cam.training.backend import keras
 import numpy as np
 import torch
 
 from emotion_cam.errors import TrainingError
+from emotion_cam.training.backend import keras
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.networks import mini_xception
 from emotion_cam.training.residual import residual_network

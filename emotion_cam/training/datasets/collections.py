@@ -62,7 +62,7 @@ def _expressions(path: Path, split: str, name: str, sets: Sequence[str]) -> Face
 
 
 def read_gender(path: Path, split: str) -> FaceSet:
-    """``gender``: children, people over 50, studio portraits, covered hair. The groups are source sets, age and race."""
+    """``gender``: children, people over 50, studio portraits, covered hair. The groups are source set, age, race."""
     rows = _rows(path, split, ("gender", "age", "race"))
     genders = [index_of(row["gender"], GENDERS, path / "labels.csv") for row in rows]
     images = read_pictures([path / row["file"] for row in rows])
