@@ -3,7 +3,8 @@
     python -m emotion_cam.training.torch_run recipes/emotion.toml --data-root data --out runs/emotion [--resume]
 
 On a processor this is two to three times as quick as Keras on PyTorch or TensorFlow (see ``twin``). The state of a run
-lies in OUT.training and is saved whole after every epoch; ``--resume`` goes on from it to the same result.
+lies in OUT.training and is saved whole after every epoch; ``--resume`` goes on from it to the same result, or with
+another number of epochs to an earlier or later end.
 """
 
 from __future__ import annotations
@@ -177,7 +178,7 @@ def train(recipe: TorchRecipe, root: Path, out: Path, *, resume: bool = False, c
     while len(state.history) < recipe.epochs:
         started = time.monotonic()
         row = _epoch(recipe, state, batches, shifts)
-        row |= _validated(state, inputs)
+        row |= _validated(state, inputs) | {"learning_rate": rate(recipe, len(state.history) + 1)}
         state.history.append({"epoch": len(state.history) + 1, **row, "seconds": round(time.monotonic() - started, 1)})
         _keep_best(recipe, state, work)
         _write_history(state.history, work / "history.csv")
@@ -195,7 +196,8 @@ def _work_folder(recipe: TorchRecipe, out: Path, resume: bool) -> Path:
         raise TrainingError(f"There is {'no' if resume else 'a'} stopped run in {work}.")
     # A run that an older version started lacks the newer fields, which were then as they are by default.
     defaults = json.loads(json.dumps(asdict(TorchRecipe("", ()))))
-    if resume and defaults | json.loads(written.read_text()) != now:
+    # The number of epochs may change: a run can be cut short, and the cosine then comes down sooner.
+    if resume and defaults | json.loads(written.read_text()) | {"epochs": recipe.epochs} != now:
         raise TrainingError(f"The stopped run in {work} had another recipe; resume it as it was.")
     work.mkdir(parents=True, exist_ok=True)
     written.write_text(json.dumps(now, indent=2) + "\n")
@@ -425,7 +427,7 @@ def _keep_best(recipe: TorchRecipe, state: _State, work: Path) -> None:
 
 def _write_history(history: Sequence[dict[str, float]], file: Path) -> None:
     with file.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, history[-1])
+        writer = csv.DictWriter(lines, history[-1], restval="")
         writer.writeheader()
         writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in history)
 
