@@ -27,11 +27,27 @@ def prior(sets: Sequence[FaceSet]) -> Targets:
 
 
 def offsets(sets: Sequence[FaceSet], reference: Sequence[FaceSet]) -> list[Targets]:
-    """What to add to the logits of every set's pictures in training: float32, (classes,), one for each set.
+    """What to add to the logits of every picture in training: float32, (pictures, classes), one for each set.
+
+    Nothing is added for the reference sets themselves. Where a set knows the source of its pictures (its groups' "set"),
+    every source has a prior of its own: some have two classes only, and would teach that what looks like them is one of
+    the two.
 
     Args:
         sets: the training sets.
-        reference: the sets in whose class frequencies the network is to score when it is used.
+        reference: those of them in whose class frequencies, taken together, the network is to score when it is used.
     """
     common = np.log(prior(reference))
-    return [np.asarray(np.log(prior([faces])) - common, np.float32) for faces in sets]
+    return [
+        np.zeros_like(faces.targets) if any(faces is one for one in reference) else _offsets(faces, common)
+        for faces in sets
+    ]
+
+
+def _offsets(faces: FaceSet, common: Targets) -> Targets:
+    shifts = np.empty_like(faces.targets)
+    sources = faces.groups.get("set", np.zeros(len(faces), np.str_))
+    for source in np.unique(sources):
+        rows = sources == source
+        shifts[rows] = np.log(prior([faces.take(rows)])) - common
+    return shifts

@@ -112,7 +112,7 @@ class SoftBatches(Batches):
         super().__init__(sets, size, margin=options.margin, augmentation=how, seed=options.seed, **others)
 
     def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
-        rows, view = self._chosen(number), self._epoch % self._views
+        rows, view = self.chosen(number), self._epoch % self._views
         faces = np.stack([self._options.view(self._sets[i], i, row, view) for i, row in rows])[..., None]
         targets = np.stack([self._sets[i].targets[row] for i, row in rows])
         groups = np.array([self._group_weights[i][row] for i, row in rows], np.float32)
@@ -120,7 +120,7 @@ class SoftBatches(Batches):
 
     def soft(self, number: int) -> npt.NDArray[np.float32]:
         """The teachers' scores of a batch's faces: float32, (faces, classes)."""
-        rows, view = self._chosen(number), self._epoch % self._views
+        rows, view = self.chosen(number), self._epoch % self._views
         return np.stack([self._scores[i][view, row] for i, row in rows]).astype(np.float32)
 
 

@@ -37,7 +37,7 @@ from emotion_cam.errors import TrainingError
 from emotion_cam.training.augmentation import AUGMENTATIONS
 from emotion_cam.training.backend import keras
 from emotion_cam.training.batches import Batches
-from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
+from emotion_cam.training.datasets import DATASETS, FaceSet, Targets, load, without_copies
 from emotion_cam.training.folder import finish
 from emotion_cam.training.networks import NETWORKS
 from emotion_cam.training.priors import offsets
@@ -266,13 +266,12 @@ def _batches(recipe: TorchRecipe, sets: Sequence[FaceSet], first_epoch: int) -> 
     )
 
 
-def _shifts(recipe: TorchRecipe, sets: Sequence[FaceSet]) -> npt.NDArray[np.float32]:
-    """What to add to the logits for every set: float32, (sets, classes); zeros without a reference or labels."""
-    shifts = np.zeros((len(sets), len(sets[0].labels)), np.float32)
+def _shifts(recipe: TorchRecipe, sets: Sequence[FaceSet]) -> list[Targets]:
+    """What to add to the logits of every set's pictures: float32, (pictures, classes); 0 without reference or labels."""
+    labelled = dict(zip(recipe.data, sets, strict=False))
+    shifts = [np.zeros_like(faces.targets) for faces in sets]
     if recipe.reference:
-        labelled = dict(zip(recipe.data, sets, strict=False))
-        reference = [labelled[name] for name in recipe.reference]
-        shifts[: len(labelled)] = offsets(list(labelled.values()), reference)
+        shifts[: len(labelled)] = offsets(list(labelled.values()), [labelled[name] for name in recipe.reference])
     return shifts
 
 
@@ -281,7 +280,7 @@ def _as_input(faces: FaceSet, recipe: TorchRecipe) -> torch.Tensor:
     return torch.from_numpy(extracted)[:, None]
 
 
-def _epoch(recipe: TorchRecipe, state: _State, batches: Batches, shifts: npt.NDArray[np.float32]) -> dict[str, float]:
+def _epoch(recipe: TorchRecipe, state: _State, batches: Batches, shifts: Sequence[Targets]) -> dict[str, float]:
     """One epoch; the mean loss and the accuracy on the augmented pictures."""
     state.twin.train()
     epoch, steps = len(state.history), len(batches)
@@ -289,7 +288,7 @@ def _epoch(recipe: TorchRecipe, state: _State, batches: Batches, shifts: npt.NDA
     losses, right, count = [], 0, 0
     for number in range(steps):
         faces, targets, weights = map(torch.from_numpy, batches[number])
-        shift = torch.from_numpy(shifts[batches.sources(number)])
+        shift = torch.from_numpy(np.stack([shifts[source][row] for source, row in batches.chosen(number)]))
         faces = faces.permute(0, 3, 1, 2)
         rng = np.random.default_rng([recipe.seed, epoch, number, 1])
         faces, targets, weights, shift = _mixed(recipe, (faces, targets, weights, shift), rng)

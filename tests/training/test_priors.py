@@ -23,7 +23,16 @@ def test_a_prior_is_the_share_of_every_class_and_none_is_nil() -> None:
 def test_offsets_are_nothing_for_the_reference_itself() -> None:
     life, posed = faces([5, 1, 4, 30, 10, 10, 40]), faces([10] * 7)
     same, other = offsets([life, posed], [life])
-    assert same == pytest.approx(np.zeros(7))
+    assert not same.any()
     # Neutral is rarer among posed faces than in life, disgust more frequent.
-    assert other[6] < 0 < other[1]
-    assert np.exp(other + np.log(prior([life]))) == pytest.approx(np.full(7, 1 / 7), rel=1e-5)
+    assert other.shape == (70, 7)
+    assert np.all((other[:, 6] < 0) & (other[:, 1] > 0))
+    assert np.exp(other[0] + np.log(prior([life]))) == pytest.approx(np.full(7, 1 / 7), rel=1e-5)
+
+
+def test_every_source_has_a_prior_of_its_own() -> None:
+    life, mixed = faces([10] * 7), faces([10, 0, 0, 0, 10, 0, 20])
+    mixed.groups["set"] = np.array(["two"] * 20 + ["one"] * 20)
+    _, other = offsets([life, mixed], [life])
+    assert other[0] == pytest.approx(np.log(prior([faces([10, 0, 0, 0, 10, 0, 0])]) * 7), abs=1e-5)
+    assert other[39] == pytest.approx(np.log(prior([faces([0, 0, 0, 0, 0, 0, 20])]) * 7), abs=1e-5)
