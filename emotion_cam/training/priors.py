@@ -29,9 +29,9 @@ def prior(sets: Sequence[FaceSet]) -> Targets:
 def offsets(sets: Sequence[FaceSet], reference: Sequence[FaceSet]) -> list[Targets]:
     """What to add to the logits of every picture in training: float32, (pictures, classes), one for each set.
 
-    Nothing is added for the reference sets themselves. Where a set knows the source of its pictures (its groups' "set"),
-    every source has a prior of its own: some have two classes only, and would teach that what looks like them is one of
-    the two.
+    Nothing is added for the reference sets themselves. Where a set knows the source of its pictures (its groups'
+    "set"), every source has a prior of its own: some have two classes only, and would teach that what looks like them
+    is one of the two.
 
     Args:
         sets: the training sets.

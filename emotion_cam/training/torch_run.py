@@ -267,7 +267,7 @@ def _batches(recipe: TorchRecipe, sets: Sequence[FaceSet], first_epoch: int) -> 
 
 
 def _shifts(recipe: TorchRecipe, sets: Sequence[FaceSet]) -> list[Targets]:
-    """What to add to the logits of every set's pictures: float32, (pictures, classes); 0 without reference or labels."""
+    """What to add to the logits of every set's pictures: float32, (pictures, classes); 0 where nothing is known."""
     labelled = dict(zip(recipe.data, sets, strict=False))
     shifts = [np.zeros_like(faces.targets) for faces in sets]
     if recipe.reference:
