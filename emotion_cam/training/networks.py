@@ -59,7 +59,8 @@ def mini_xception(
     build = _Builder(l2, residual, separable, middle_activation, width)
     inputs, x = build.scaled(input_shape)
     if inside:
-        x = layers.Resizing(inside, inside, interpolation="bilinear", name="enlarge")(x)
+        # Not the layer Resizing: that counts as training unless told otherwise, and has all after it do so.
+        x = keras.ops.image.resize(x, (inside, inside), interpolation="bilinear")
     for i in (1, 2):
         x = build.stem(x, 8, f"stem{i}")
     for i, filters in enumerate((16, 32, 64, 128), start=1):

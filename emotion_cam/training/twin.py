@@ -23,20 +23,20 @@ class Twin(nn.Module):  # type: ignore[misc]
     """Grey faces, float32 in [0, 255], (faces, 1, height, width) → logits, (faces, classes).
 
     Args:
-        model: a functional Keras model made of the layers in ``_STEPS``, ending in a softmax, which is left out.
+        model: a functional Keras model made of what is in ``_STEPS``, ending in a softmax, which is left out.
 
     Raises:
-        ValueError: the model has a layer of another kind.
+        ValueError: the model has a layer or an operation of another kind.
     """
 
     def __init__(self, model: keras.Model) -> None:
         super().__init__()
         self._plan: list[tuple[str, str, list[str], dict[str, Any]]] = []
         self.parts = nn.ModuleDict()
-        for layer in model.layers:
+        for layer in model.operations:
             kind = type(layer).__name__
             if kind not in _STEPS:
-                raise ValueError(f"the twin knows no layer {kind}")
+                raise ValueError(f"the twin knows no {kind}")
             if kind in ("InputLayer", "Softmax"):
                 continue
             inputs = [tensor._keras_history.operation.name for tensor in layer._inbound_nodes[0].input_tensors]
@@ -101,7 +101,7 @@ _MODULES: dict[str, Any] = {
 
 
 def _settings(layer: Any) -> dict[str, Any]:
-    names = ("scale", "offset", "height", "width", "pool_size", "strides", "padding", "rate")
+    names = ("scale", "offset", "size", "pool_size", "strides", "padding", "rate")
     return {name: getattr(layer, name) for name in names if hasattr(layer, name)}
 
 
@@ -110,8 +110,7 @@ def _run_part(part: Any, inputs: list[torch.Tensor], settings: dict[str, Any]) -
 
 
 def _resized(part: Any, inputs: list[torch.Tensor], settings: dict[str, Any]) -> torch.Tensor:
-    size = (settings["height"], settings["width"])
-    return functional.interpolate(inputs[0], size, mode="bilinear", align_corners=False)
+    return functional.interpolate(inputs[0], settings["size"], mode="bilinear", align_corners=False)
 
 
 def _pooled(part: Any, inputs: list[torch.Tensor], settings: dict[str, Any]) -> torch.Tensor:
@@ -130,7 +129,7 @@ _STEPS: dict[str, Any] = {
     "SeparableConv2D": _run_part,
     "BatchNormalization": _run_part,
     "Rescaling": lambda part, inputs, settings: inputs[0] * settings["scale"] + settings["offset"],
-    "Resizing": _resized,
+    "Resize": _resized,
     "ReLU": lambda part, inputs, settings: functional.relu(inputs[0]),
     "Add": lambda part, inputs, settings: inputs[0] + inputs[1],
     "MaxPooling2D": _pooled,
