@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -32,7 +33,7 @@ def gender(tmp_path: Path) -> Path:
     return write(tmp_path / "gender", "file,set,gender,age,race,person,split", rows)
 
 
-def write(folder: Path, header: str, rows: list[tuple[str, ...]]) -> Path:
+def write(folder: Path, header: str, rows: Sequence[tuple[str, ...]]) -> Path:
     for number, (file, *_) in enumerate(rows):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         assert cv2.imwrite(str(folder / file), np.full((80, 80), 40 * number, np.uint8))

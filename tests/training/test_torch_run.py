@@ -104,7 +104,7 @@ def test_what_teachers_said_is_learnt_from_a_store(fer2013: Path, tmp_path: Path
 
     def teacher(faces: np.ndarray) -> np.ndarray:
         seen.extend(faces)
-        return np.tile(np.float32([0.9, 0.1, 0, 0, 0, 0, 0]), (len(faces), 1))
+        return np.tile(np.array([0.9, 0.1, 0, 0, 0, 0, 0], np.float32), (len(faces), 1))
 
     store(teacher, sets, 2, recipe.view_options(), soft)
     batches = SoftBatches(sets, recipe.view_options(), soft, batch_size=len(sets[0]) + len(sets[1]))
