@@ -37,12 +37,13 @@ def test_the_residual_networks_twin() -> None:
 
 def _assert_twin(model: keras.Model) -> None:
     rng = np.random.default_rng(1)
-    model.set_weights([w + 0.1 * rng.random(w.shape, np.float32) for w in model.get_weights()])
+    # Not of the random start, which is another in every run.
+    model.set_weights([0.1 * rng.random(w.shape, np.float32) + (w.ndim == 1) for w in model.get_weights()])
     faces = rng.uniform(0, 255, (3, 48, 48, 1)).astype(np.float32)
     twin = Twin(model).eval()
     with torch.no_grad():
         scores = torch.softmax(twin(torch.from_numpy(faces).permute(0, 3, 1, 2)), 1).numpy()
-    assert scores == pytest.approx(np.asarray(model.predict_on_batch(faces)), abs=1e-5)
+    assert scores == pytest.approx(np.asarray(model.predict_on_batch(faces)), abs=1e-4)
     before = model.get_weights()
     twin.give_weights(model)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
