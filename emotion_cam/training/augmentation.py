@@ -45,6 +45,8 @@ AUGMENTATIONS = {
     "gentle": Augmentation(flip=0.5, shift=0.06, scale=0.08, rotation=8, brightness=0.1, contrast=0.25),
     # Like gentle, with the box moved as far as an evaluation of the framing moves it.
     "framing": Augmentation(flip=0.5, shift=0.08, scale=0.16, rotation=8, brightness=0.1, contrast=0.25),
+    # Like framing, with heads that lean as people's do at a webcam, and pictures that are not sharp.
+    "webcam": Augmentation(flip=0.5, shift=0.08, scale=0.16, rotation=14, brightness=0.12, contrast=0.3, blur=0.7),
     # Common for fine-tuning networks with ImageNet's weights.
     "shear": Augmentation(flip=0.5, scale=0.2, shear=0.2),
     "strong": Augmentation(

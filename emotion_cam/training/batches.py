@@ -76,10 +76,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return math.ceil(self._used / self._batch_size)
 
+    def chosen(self, number: int) -> npt.NDArray[np.intp]:
+        """The pictures of a batch: int, (faces, 2), the index in ``sets`` and the row in that set."""
+        places = self._order[: self._used][number * self._batch_size : (number + 1) * self._batch_size]
+        return np.asarray(self._rows[places])
+
     def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
         rng = np.random.default_rng([self._seed, self._epoch, number])
-        places = self._order[: self._used][number * self._batch_size : (number + 1) * self._batch_size]
-        chosen = [(i, row) for i, row in self._rows[places]]
+        chosen = [(i, row) for i, row in self.chosen(number)]
         group_weights = np.array([self._group_weights[i][row] for i, row in chosen], np.float32)
         faces = np.stack([self._face(self._sets[i], row, rng) for i, row in chosen])[..., None].astype(np.float32)
         targets = np.stack([self._sets[i].targets[row] for i, row in chosen])

@@ -23,14 +23,16 @@ class Recipe:
 
     Attributes:
         task: What the model predicts, as people will read it, as in emotion or gender.
-        data: A data set and its folder, as in fer2013=data/fer2013. The names are fer2013, ferplus, rafdb, fairface,
-            utkface, and folder for your own pictures, one folder for each label. May be repeated.
+        data: A data set and its folder, as in fer2013=data/fer2013. The names are fer2013, ferplus, rafdb, expressions,
+            posed, fairface, utkface, gender, and folder for your own pictures, one folder for each label. May be
+            repeated.
         network: The architecture: mini_xception or xception.
         residual: Keep the shortcuts around the blocks.
         separable: Use depthwise separable convolutions in the blocks; plain 3×3 convolutions otherwise.
         middle_activation: Put a ReLU between the depthwise and the pointwise part of each separable convolution.
         width: Factor for the number of filters of every convolution.
         middle_blocks: Number of blocks in Xception's middle flow.
+        inside: Side in pixels to which mini_xception enlarges the face inside the network; 0 for as it is.
         size: Side of the network's input in pixels; mini_xception takes 48 or more, xception 71 or more.
         margin: What to add to the detector's box on every side, as a share of its side.
         epochs: Number of epochs at most; the cosine schedule ends at a learning rate of 0 after them.
@@ -45,7 +47,7 @@ class Recipe:
         votes: Share of the human votes in the targets, where a data set has votes, as FER2013 with FER+.
         balance: Weight labels by their inverse frequency to this power; 0 for equal weights, 1 for full balance.
         emphasis: A group of people whose pictures weigh more, as in race=Black:1.5. May be repeated.
-        augmentation: How much training pictures vary: none, gentle, framing, shear or strong.
+        augmentation: How much training pictures vary: none, gentle, framing, webcam, shear or strong.
         mixup: Mix pairs of pictures in shares drawn from Beta(mixup, mixup) (Zhang et al. 2018); 0 for none.
         teacher: A model folder whose scores are learned beside the labels (Hinton et al. 2015). May be repeated; the
             scores of several are averaged.
@@ -74,6 +76,7 @@ class Recipe:
     middle_activation: bool = False
     width: float = 1.0
     middle_blocks: int = 8
+    inside: int = 0
     size: int = 48
     margin: float = 0.0
     epochs: int = 60
@@ -109,7 +112,17 @@ class Recipe:
         for name in ("size", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, not {getattr(self, name)}.")
-        for name in ("middle_blocks", "freeze", "patience", "average", "mixup", "margin", "weight_decay", "l2"):
+        for name in (
+            "middle_blocks",
+            "inside",
+            "freeze",
+            "patience",
+            "average",
+            "mixup",
+            "margin",
+            "weight_decay",
+            "l2",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be at least 0, not {getattr(self, name):g}.")
         for name in ("teacher_share", "votes", "label_smoothing"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from emotion_cam.card import ModelCard, Origin, TrainingRecord, read_card
-from emotion_cam.training.networks import mini_xception, xception
+from emotion_cam.training.networks import NETWORKS, mini_xception, xception
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "architectures.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def test_the_sizes_are_those_of_the_networks() -> None:
     script = runpy.run_path(str(ROOT / "benchmarks" / "networks.py"))
     rows = [row[:5] for row in section("sizes")]
     for row, (network, shape, classes, options) in zip(rows, script["ROWS"], strict=True):
-        model = {"mini_xception": mini_xception, "xception": xception}[network](shape, classes, **options)
+        model = NETWORKS[network](shape, classes, **options)
         assert row == [
             script["_named"](network, options),
             "×".join(map(str, shape)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emotion_cam.errors import DatasetError
+from emotion_cam.training.datasets.collections import COLLECTION_SPLITS, read_expressions, read_gender, read_posed
 from emotion_cam.training.datasets.emotions import read_fer2013, read_ferplus, read_rafdb
 from emotion_cam.training.datasets.faces import SPLITS, Dataset, FaceSet
 from emotion_cam.training.datasets.folders import read_folders
@@ -38,6 +39,27 @@ DATASETS: dict[str, Dataset] = {
         read_utkface,
         "UTKFace: Zhang, Song and Qi, “Age Progression/Regression by Conditional Adversarial Autoencoder”, CVPR 2017",
         "non-commercial research",
+    ),
+    "expressions": Dataset(
+        read_expressions,
+        "KDEF (Lundqvist, Flykt and Öhman 1998), Radboud Faces (Langner et al. 2010), Yale faces, Face Research Lab "
+        "London Set (DeBruine and Jones 2017), IMFDB (Setty et al. 2013), AffectNet (Mollahosseini et al. 2017), web "
+        "pictures",
+        "research; most forbid redistribution",
+        splits=COLLECTION_SPLITS,
+    ),
+    "posed": Dataset(
+        read_posed,
+        "of “expressions”, the posed sets: KDEF in front and at 45°, London, Yale",
+        "research; most forbid redistribution",
+        splits=COLLECTION_SPLITS,
+    ),
+    "gender": Dataset(
+        read_gender,
+        "All-Age-Faces (Cheng et al. 2019), Chicago Face Database (Ma et al. 2015), London (DeBruine and Jones 2017), "
+        "IMFDB (Setty et al. 2013), KDEF, web pictures",
+        "research; most forbid redistribution",
+        splits=COLLECTION_SPLITS,
     ),
     "folder": Dataset(read_folders, "the user's own pictures, one folder for each class", "the user's own"),
 }

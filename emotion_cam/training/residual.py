@@ -1,0 +1,67 @@
+"""A teacher: a plain residual network of dense 3×3 convolutions, which processors run better than separable ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from emotion_cam.training.backend import keras
+
+layers = keras.layers
+
+
+def residual_network(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    filters: Sequence[int] = (32, 64, 128, 256),
+    blocks: Sequence[int] = (1, 2, 2, 1),
+) -> keras.Model:
+    """A residual network that halves height and width before every stage, by pooling.
+
+    Grey faces as float32 in [0, 255], (batch, height, width, channels) → softmax scores, (batch, classes). As in the
+    other networks the class map comes before global average pooling, so that its activations can be shown.
+
+    Args:
+        input_shape: height, width and channels of a face.
+        num_classes: the number of softmax outputs.
+        filters: the stages' numbers of filters.
+        blocks: how many residual blocks of two convolutions each stage has.
+
+    Raises:
+        ValueError: ``filters`` and ``blocks`` are not of one length.
+
+    Source: He et al., "Identity Mappings in Deep Residual Networks", 2016, figure 1b (batch normalisation and ReLU
+    before each convolution); the stem and the pooling are simpler.
+    """
+    if len(filters) != len(blocks):
+        raise ValueError("every stage needs a number of filters and a number of blocks")
+    inputs = layers.Input(input_shape, name="face")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
+    x = _convolution(x, filters[0] // 2, "stem")
+    x = layers.BatchNormalization(name="stem_bn")(x)
+    x = layers.ReLU(name="stem_relu")(x)
+    for stage, (wide, count) in enumerate(zip(filters, blocks, strict=True), start=1):
+        x = _convolution(x, wide, f"stage{stage}_conv")
+        x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
+        for number in range(1, count + 1):
+            x = _block(x, wide, f"stage{stage}_block{number}")
+    x = layers.BatchNormalization(name="last_bn")(x)
+    x = layers.ReLU(name="last_relu")(x)
+    x = layers.Conv2D(num_classes, 1, name="class_map")(x)
+    x = layers.GlobalAveragePooling2D(name="logits")(x)
+    return keras.Model(inputs, layers.Softmax(name="scores", dtype="float32")(x), name="residual")
+
+
+def _block(x: Any, filters: int, name: str) -> Any:
+    """Two convolutions, each after batch normalisation and ReLU, added to their input."""
+    result = x
+    for i in (1, 2):
+        result = layers.BatchNormalization(name=f"{name}_bn{i}")(result)
+        result = layers.ReLU(name=f"{name}_relu{i}")(result)
+        result = _convolution(result, filters, f"{name}_conv{i}")
+    return layers.Add(name=f"{name}_add")([x, result])
+
+
+def _convolution(x: Any, filters: int, name: str) -> Any:
+    return layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
