@@ -19,7 +19,7 @@ def residual_network(
 ) -> keras.Model:
     """A residual network that halves height and width before every stage, by pooling.
 
-    Grey faces as float32 in [0, 255], (batch, height, width, channels) → softmax scores, (batch, classes). As in the
+    Gray faces as float32 in [0, 255], (batch, height, width, channels) → softmax scores, (batch, classes). As in the
     other networks the class map comes before global average pooling, so that its activations can be shown.
 
     Args:
@@ -31,7 +31,7 @@ def residual_network(
     Raises:
         ValueError: ``filters`` and ``blocks`` are not of one length.
 
-    Source: He et al., "Identity Mappings in Deep Residual Networks", 2016, figure 1b (batch normalisation and ReLU
+    Source: He et al., "Identity Mappings in Deep Residual Networks", 2016, figure 1b (batch normalization and ReLU
     before each convolution); the stem and the pooling are simpler.
     """
     if len(filters) != len(blocks):
@@ -54,7 +54,7 @@ def residual_network(
 
 
 def _block(x: Any, filters: int, name: str) -> Any:
-    """Two convolutions, each after batch normalisation and ReLU, added to their input."""
+    """Two convolutions, each after batch normalization and ReLU, added to their input."""
     result = x
     for i in (1, 2):
         result = layers.BatchNormalization(name=f"{name}_bn{i}")(result)

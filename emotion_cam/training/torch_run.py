@@ -78,7 +78,7 @@ class TorchRecipe:
         steady: see Recipe.
         unlabelled: sets of which the pictures alone are learnt from, by what teachers said of them.
         soft: the folder of what teachers said, as ``soft.store`` writes it; "" for none.
-        soft_share: the teachers' share of the loss on labelled pictures.
+        soft_share: the teachers' share of the loss on labeled pictures.
         temperature: by which the logits of teachers and network are divided for the teachers' share.
     """
 
@@ -238,7 +238,7 @@ def _new_model(recipe: TorchRecipe, num_classes: int) -> keras.Model:
 
 
 def _decaying(twin: Twin, weight_decay: float) -> list[dict[str, Any]]:
-    """Convolutions' weights shrink; biases and batch normalisation do not."""
+    """Convolutions' weights shrink; biases and batch normalization do not."""
     parameters = list(twin.parameters())
     return [
         {"params": [p for p in parameters if p.ndim == 4], "weight_decay": weight_decay},
@@ -268,10 +268,10 @@ def _batches(recipe: TorchRecipe, sets: Sequence[FaceSet], first_epoch: int) -> 
 
 def _shifts(recipe: TorchRecipe, sets: Sequence[FaceSet]) -> list[Targets]:
     """What to add to the logits of every set's pictures: float32, (pictures, classes); 0 where nothing is known."""
-    labelled = dict(zip(recipe.data, sets, strict=False))
+    labeled = dict(zip(recipe.data, sets, strict=False))
     shifts = [np.zeros_like(faces.targets) for faces in sets]
     if recipe.reference:
-        shifts[: len(labelled)] = offsets(list(labelled.values()), [labelled[name] for name in recipe.reference])
+        shifts[: len(labeled)] = offsets(list(labeled.values()), [labeled[name] for name in recipe.reference])
     return shifts
 
 

@@ -1,7 +1,7 @@
 """A Keras network's twin in PyTorch: the same weights, trained two to three times as quickly on a processor.
 
 Keras stays the source of truth: the twin is built by walking the Keras model's layers, and gives its weights back.
-PyTorch's own batch normalisation and channels-last convolutions are what is quicker; Keras on PyTorch has neither.
+PyTorch's own batch normalization and channels-last convolutions are what is quicker; Keras on PyTorch has neither.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch.nn import functional
 from emotion_cam.training.backend import keras
 
 MOMENTUM = 0.01
-"""PyTorch's for the statistics of batch normalisation, Keras's 0.99."""
+"""PyTorch's for the statistics of batch normalization, Keras's 0.99."""
 
 
 class Twin(nn.Module):  # type: ignore[misc]
-    """Grey faces, float32 in [0, 255], (faces, 1, height, width) → logits, (faces, classes).
+    """Gray faces, float32 in [0, 255], (faces, 1, height, width) → logits, (faces, classes).
 
     Args:
         model: a functional Keras model made of what is in ``_STEPS``, ending in a softmax, which is left out.
