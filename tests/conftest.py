@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+# Before OpenCV, which reads it once: a test that opens a video by OpenCV alone would make FFmpeg talk in later tests.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
 import av
 import cv2
 import numpy as np

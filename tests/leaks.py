@@ -22,6 +22,10 @@ _ITSELF = ("anon_inode:", "/dev/null", "/dev/pts/", "/dev/urandom")
 """Handles that libraries open once for the whole process."""
 
 
+_KEPT = (".ttf", ".afm")
+"""Files that libraries keep open: Matplotlib its fonts."""
+
+
 @pytest.fixture(autouse=True)
 def no_leaks() -> Iterator[None]:
     """Fails a test after which a thread, a process or a file handle is left that was not there before."""
@@ -57,6 +61,6 @@ def _handles() -> set[str]:
             target = os.readlink(folder / number)  # noqa: PTH115 - a target such as pipe:[7] is no path
         except OSError:  # the handle of this listing
             continue
-        if not target.startswith((*_ITSELF, "/proc/")):
+        if not target.startswith((*_ITSELF, "/proc/")) and not target.endswith(_KEPT):
             found.add(f"handle {number} on {target}")
     return found

@@ -59,6 +59,9 @@ class VideoSource(Source):
         SourceError: it cannot be read, or is not a video; while iterating, after the last good frame: it is damaged.
     """
 
+    LONGEST_TICK = Fraction(24 * 3600)
+    """The longest time in seconds between two pictures that a header can declare sensibly."""
+
     LONGEST_LOOK_AHEAD = 300
     """How many packets of a pipe are read to find the first audio."""
 
@@ -81,7 +84,9 @@ class VideoSource(Source):
             self._demuxed = self._demux()
             self._ahead: deque[av.Packet[Stream]] = deque()  # packets that were demuxed to find the first audio
             rate = self._stream.average_rate or self._stream.guessed_rate
-            self.fps = float(rate) if rate else None
+            # A damaged header may claim that a picture lasts for years, with times that are useless too.
+            self._has_times = not self._stream.time_base or self._stream.time_base <= self.LONGEST_TICK
+            self.fps = float(rate) if rate and rate >= 1 / self.LONGEST_TICK else None
             self._seconds = (self._container.duration or 0) / 1e6
             self.frame_count = self._stream.frames or round(self._seconds * (self.fps or 0)) or None
             self._frames = self._decode()
@@ -131,11 +136,11 @@ class VideoSource(Source):
         return AudioInput(stream, _audio_packets(container, stream), container)
 
     def _decode(self) -> Iterator[Frame]:
-        step = 1 / self.fps if self.fps else 0.0
+        step = 1 / self.fps if self.fps else 0.0 if self._has_times else 1 / 30
         seconds = -step
         reformatter = VideoReformatter()  # one for all frames, because setting it up is slower than using it
         for index, frame in enumerate(self._decoded()):
-            if frame.pts is None or frame.time_base is None:
+            if frame.pts is None or frame.time_base is None or not self._has_times:
                 seconds += step
             else:
                 seconds = max(0.0, seconds, float(frame.pts * frame.time_base - self.start))

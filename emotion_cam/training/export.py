@@ -49,7 +49,10 @@ def export(folder: Path, faces: Sequence[Image]) -> float:
         for name in (CARD, "model.keras"):
             shutil.copy(folder / name, trial / name)
         (trial / "model.tflite").write_bytes(_converted(keras.models.load_model(trial / "model.keras", compile=False)))
-        scores = [Classifier(trial, runtime=runtime)(faces) for runtime in ("litert", "keras")]
+        try:
+            scores = [Classifier(trial, runtime=runtime)(faces) for runtime in ("litert", "keras")]
+        except ModelError as error:
+            raise ModelError(f"{folder}: the exported network cannot be run; nothing was written.") from error
         difference = float(np.abs(scores[0] - scores[1]).max(initial=0))
         # Written this way round, a score that is not a number is refused too.
         if not difference <= TOLERANCE:

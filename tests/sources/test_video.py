@@ -343,3 +343,16 @@ def test_pictures_that_are_too_large_are_refused(clip: Path) -> None:
     with pytest.raises(SourceError) as error:
         VideoSource(clip, max_pixels=WIDTH * HEIGHT - 1)
     assert str(error.value) == f"{clip} has pictures of 320×240 pixels; `max_pixels` allows 76799 pixels."
+
+
+def test_a_header_that_claims_years_for_a_picture_is_not_believed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "years.avi", [index / 25 for index in range(6)], codec="mpeg4")
+    data = bytearray(path.read_bytes())
+    header = data.index(b"strh") + 8  # the stream's header of AVI: at 20 its scale, at 24 its rate
+    data[header + 20 : header + 28] = (533_515_469).to_bytes(4, "little") + (2).to_bytes(4, "little")
+    path.write_bytes(data)
+    with VideoSource(path) as source:
+        assert source.fps is None
+        times = [frame.time for frame in source]
+    assert len(times) >= 5
+    assert times == pytest.approx([index / 30 for index in range(len(times))])
