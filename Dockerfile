@@ -4,6 +4,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY models/emotion models/emotion
 COPY models/emotion-fer2013 models/emotion-fer2013
+COPY models/face models/face
 COPY models/gender models/gender
 COPY emotion_cam emotion_cam
 RUN python -m venv /opt/emotion-cam \

@@ -121,6 +121,7 @@ def test_a_recipe_gives_the_network_its_options_and_no_others() -> None:
         "separable": True,
         "middle_activation": False,
         "width": 0.5,
+        "inside": 0,
     }
     assert set(network_options(Recipe(network="xception", middle_blocks=2))) == set(NETWORKS["xception"].options)
     with pytest.raises(TrainingError, match="mini_xception has no `middle_blocks`; leave that option out"):

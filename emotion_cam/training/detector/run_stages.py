@@ -1,6 +1,6 @@
 """Train a detector by a recipe file: stages that go on from each other, and the model folder that comes of them.
 
-    python -m emotion_cam.training.detector.run_stages recipes/face.toml --data-folder data --out models/face
+    python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data --out models/face
 
 A run that was stopped goes on with ``--resume``; its state lies in ``OUT.training``.
 """
