@@ -59,7 +59,8 @@ def readme(card: dict[str, Any]) -> str:
         "\n".join(f"- `{name}`: {TERMS.get(name, 'terms unknown')}" for name in names),
         "The pictures are not part of this project.",
         "## Training",
-        "`python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data --out models/face`",
+        "`python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data "
+        "--out models/face`",
         "[detector.json](detector.json) has every stage's settings, [history.csv](history.csv) the "
         "losses of every epoch. [notes.md](notes.md) tells what differed.",
     ]
