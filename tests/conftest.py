@@ -106,3 +106,15 @@ def display() -> Iterator[str]:
     yield f":{number}"
     server.terminate()
     server.wait()
+
+
+SLOW = ("serve", "faults", "fuzz", "cli/test_terminal.py", "cli/test_live.py", "cli/test_endurance.py", "test_batch.py")
+"""Tests that start many programs, browsers or servers, or wait for time to pass."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests, which `make test-fast` leaves out."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
