@@ -108,7 +108,10 @@ def display() -> Iterator[str]:
     server.wait()
 
 
-SLOW = ("serve", "faults", "fuzz", "cli/test_terminal.py", "cli/test_live.py", "cli/test_endurance.py", "test_batch.py")
+SLOW = (
+    *("serve", "faults", "fuzz", "test_batch.py", "sources/test_streams.py", "sources/test_pipes.py"),
+    *("cli/test_terminal.py", "cli/test_live.py", "cli/test_endurance.py"),
+)
 """Tests that start many programs, browsers or servers, or wait for time to pass."""
 
 
