@@ -19,15 +19,7 @@ from emotion_cam.sources.video import VideoSource
 
 
 def open_sink(path: str | Path, source: Source) -> Sink:
-    """The sink for a path: chosen by its suffix (see ``SINKS``), a folder for pictures, or - for standard output.
-
-    Args:
-        path: what to write.
-        source: where the results come from.
-
-    Raises:
-        SinkError: nothing is written under that suffix, the place cannot be written to, or it is the source itself.
-    """
+    """What ``emotion_cam.sinks.open_sink`` does; here are the sinks that it opens."""
     if Path(path) == STDOUT:
         return StdoutSink()
     is_folder = os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
