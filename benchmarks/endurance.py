@@ -30,8 +30,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tools")]
 
-from live import film, memory  # noqa: E402
-from portrait import FPS, HEIGHT, WIDTH  # noqa: E402
+from live import memory, simulated_camera  # noqa: E402
 
 WARM = 10.0
 """Seconds at the beginning that do not count: everything is loaded, and buffers fill."""
@@ -60,17 +59,8 @@ def measure(minutes: float) -> dict[str, Any]:
     """Run the program for some minutes; returns what was measured."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        library, log = folder / "camera.so", folder / "log"
-        source = ROOT / "tests" / "cli" / "pretend_camera.c"
-        subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-        (folder / "film").write_bytes(film())
-        environment = os.environ | {
-            "LD_PRELOAD": str(library),
-            "PRETEND_FRAMES": str(folder / "film"),
-            "PRETEND_SIZE": f"{WIDTH}x{HEIGHT}",
-            "PRETEND_FPS": str(FPS),
-            "PRETEND_LOG": str(log),
-        }
+        log = folder / "log"
+        environment = os.environ | simulated_camera(folder, log)
         command = [sys.executable, "-m", "emotion_cam", "--camera", "0", "--no-show", "--out", "run.mp4", "--out", "-"]
         program = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE)
         assert program.stdout is not None

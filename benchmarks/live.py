@@ -36,6 +36,25 @@ BITS = 8
 BLOCK = 24  # side of a block in pixels; a white one, a black one, and one for each bit are in the lower left corner
 
 
+def simulated_camera(folder: Path, log: Path) -> dict[str, str]:
+    """The environment in which a program sees a camera that shows ``film``; needs gcc.
+
+    Args:
+        folder: for what the camera needs.
+        log: where it notes when each picture was taken.
+    """
+    library, source = folder / "camera.so", ROOT / "tests" / "cli" / "pretend_camera.c"
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    (folder / "film").write_bytes(film())
+    return {
+        "LD_PRELOAD": str(library),
+        "PRETEND_FRAMES": str(folder / "film"),
+        "PRETEND_SIZE": f"{WIDTH}x{HEIGHT}",
+        "PRETEND_FPS": str(FPS),
+        "PRETEND_LOG": str(log),
+    }
+
+
 def film() -> bytes:
     """The moving portrait as the camera sends it; each picture shows its number."""
     pictures = []
@@ -104,18 +123,8 @@ def measure(seconds: float, arguments: list[str], picture: Path | None = None) -
     """
     with tempfile.TemporaryDirectory() as name, Screen.opened(Path(name)) as screen:
         folder = Path(name)
-        library, log = folder / "camera.so", folder / "log"
-        source = ROOT / "tests" / "cli" / "pretend_camera.c"
-        subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-        (folder / "film").write_bytes(film())
-        environment = os.environ | {
-            "DISPLAY": screen.name,
-            "LD_PRELOAD": str(library),
-            "PRETEND_FRAMES": str(folder / "film"),
-            "PRETEND_SIZE": f"{WIDTH}x{HEIGHT}",
-            "PRETEND_FPS": str(FPS),
-            "PRETEND_LOG": str(log),
-        }
+        log = folder / "log"
+        environment = os.environ | {"DISPLAY": screen.name} | simulated_camera(folder, log)
         start = time.monotonic()
         command = [sys.executable, "-m", "emotion_cam", "--camera", "0", *arguments]
         program = subprocess.Popen(command, env=environment, cwd=folder)

@@ -7,12 +7,29 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from emotion_cam.card import ModelCard, TrainingRecord, read_card, write_card
+from emotion_cam.card import DataEntry, ModelCard, TrainingRecord, read_card, write_card
 from emotion_cam.training import model_readme, plots
+from emotion_cam.training.datasets import DATASETS, FaceSet
 from emotion_cam.training.evaluate import Evaluation
 
 NOTES = model_readme.NOTES
 """What people write about a model; a new model in the same folder keeps it."""
+
+
+def data_entries(
+    names: Sequence[str], train_sets: Sequence[FaceSet], validation_sets: Sequence[FaceSet]
+) -> tuple[DataEntry, ...]:
+    """What a card says about the data sets of a training; sets that follow the named ones have no entry."""
+    return tuple(
+        DataEntry(
+            name=name,
+            reference=DATASETS[name].reference,
+            terms=DATASETS[name].terms,
+            train=len(train_set),
+            validation=len(validation_set),
+        )
+        for name, train_set, validation_set in zip(names, train_sets, validation_sets, strict=False)
+    )
 
 
 def write(folder: Path, card: ModelCard) -> None:

@@ -32,11 +32,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from emotion_cam.card import DataEntry, ModelCard, TrainingRecord, read_card
+from emotion_cam.card import ModelCard, TrainingRecord, read_card
 from emotion_cam.errors import TrainingError
 from emotion_cam.training.augmentation import AUGMENTATIONS
 from emotion_cam.training.backend import keras
 from emotion_cam.training.batches import Batches
+from emotion_cam.training.card import data_entries
 from emotion_cam.training.datasets import DATASETS, FaceSet, Targets, load, without_copies
 from emotion_cam.training.folder import finish
 from emotion_cam.training.networks import NETWORKS
@@ -465,16 +466,7 @@ def _card(
         steady=recipe.steady,
         network=recipe.network,
         parameters=model.count_params(),
-        data=tuple(
-            DataEntry(
-                name=name,
-                reference=DATASETS[name].reference,
-                terms=DATASETS[name].terms,
-                train=len(train_set),
-                validation=len(validation_set),
-            )
-            for name, train_set, validation_set in zip(recipe.data, train_sets, validation_sets, strict=False)
-        ),
+        data=data_entries(recipe.data, train_sets, validation_sets),
         training=TrainingRecord(
             command=command,
             settings=settings,

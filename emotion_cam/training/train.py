@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emotion_cam.card import DataEntry, ModelCard, TrainingRecord, read_card
+from emotion_cam.card import ModelCard, TrainingRecord, read_card
 from emotion_cam.errors import TrainingError
 from emotion_cam.training import backend, plots
 from emotion_cam.training.augmentation import AUGMENTATIONS
 from emotion_cam.training.backend import keras
 from emotion_cam.training.batches import Batches
+from emotion_cam.training.card import data_entries
 from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
 from emotion_cam.training.folder import finish
 from emotion_cam.training.imagenet import load_imagenet
@@ -281,16 +282,7 @@ def _card(recipe: Recipe, data: _Data, history: Sequence[dict[str, float]], para
         steady=recipe.steady,
         network=recipe.network,
         parameters=parameters,
-        data=tuple(
-            DataEntry(
-                name=name,
-                reference=DATASETS[name].reference,
-                terms=DATASETS[name].terms,
-                train=len(train_set),
-                validation=len(validation_set),
-            )
-            for name, train_set, validation_set in zip(names, data.train, data.validation, strict=True)
-        ),
+        data=data_entries(names, data.train, data.validation),
         training=TrainingRecord(
             command=command,
             settings={name: value for name, value in asdict(recipe).items() if name not in ("task", "data", "steady")},
