@@ -27,7 +27,7 @@ class ModelSpec:
             default.
         smooth: How many seconds of a video each face's scores are averaged over; 0 shows every frame's own scores.
         runtime: What runs the networks: litert, or keras (the Keras file itself; needs the extra “train”).
-        detector: What finds the faces: haar; or yunet or blazeface, which also find tilted heads and dim faces.
+        detector: What finds the faces: haar; or mini, yunet or blazeface, which also find tilted heads and dim faces.
         detector_model: The model file of yunet (ONNX) or blazeface (TFLite). Without it, the file is looked for in
             the installed packages that contain it.
         min_face: The smallest face to find, as a share of the picture's shorter side; larger is faster.
