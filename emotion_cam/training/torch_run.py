@@ -2,9 +2,8 @@
 
     python -m emotion_cam.training.torch_run recipes/torch/emotion-5.toml --data-root data --out runs/emotion [--resume]
 
-On a processor this is two to three times as quick as Keras on PyTorch or TensorFlow (see ``twin``). The state of a run
-lies in OUT.training and is saved whole after every epoch; ``--resume`` continues from it to the same result, or with
-another number of epochs to an earlier or later end.
+The network runs outside of Keras (see ``twin``). The state of a run lies in OUT.training and is saved whole after every
+epoch; ``--resume`` continues from it to the same result, or with another number of epochs to an earlier or later end.
 """
 
 from __future__ import annotations
