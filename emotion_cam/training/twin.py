@@ -1,4 +1,4 @@
-"""A Keras network's twin in PyTorch: the same weights, trained two to three times as quickly on a processor.
+"""A Keras network's twin in PyTorch: the same weights, trained outside of Keras.
 
 Keras stays the source of truth: the twin is built by walking the Keras model's layers, and gives its weights back.
 PyTorch's own batch normalization and channels-last convolutions are what is quicker; Keras on PyTorch has neither.
