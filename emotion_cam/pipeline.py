@@ -102,15 +102,15 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = no_progr
             frames = source.poll()
             if spec.view.mirror:
                 frames = (frame and frame.mirrored() for frame in frames)
-            run(frames, _recognize(spec, recognizer), sinks, controls=controls, on_result=on_result)
+            run(frames, _recognize(spec, recognizer, source.live), sinks, controls=controls, on_result=on_result)
     finally:
         summary.outputs = [sink.output for sink in sinks if sink.output is not None]
 
 
-def _recognize(spec: RunSpec, recognizer: Recognizer) -> Callable[[Frame], tuple[Face, ...]]:
+def _recognize(spec: RunSpec, recognizer: Recognizer, live: bool) -> Callable[[Frame], tuple[Face, ...]]:
     """What recognizes a frame: faces are followed from frame to frame, but not from picture to picture."""
     if spec.input.image is not None:
         return lambda frame: recognizer(frame.image)
     every = spec.models.search_every(hides_faces=spec.view.blur)
-    follower = recognizer.follow(every=every, smooth=spec.models.smooth)
+    follower = recognizer.follow(every=every, smooth=spec.models.smooth, live=live)
     return lambda frame: follower(frame.image, frame.time)

@@ -106,18 +106,20 @@ class Recognizer:
             for index, box in enumerate(boxes)
         )
 
-    def follow(self, every: float = SEARCH_EVERY, smooth: float = SMOOTH) -> Follower:
+    def follow(self, every: float = SEARCH_EVERY, smooth: float = SMOOTH, *, live: bool = False) -> Follower:
         """Start a stream, whose frames the Follower takes in order.
 
         Args:
             every: the seconds of the stream within which the whole picture is searched for new faces; 0 searches every
                 frame in full.
             smooth: the seconds of the stream over which each face's scores are averaged; 0 gives every frame's own.
+            live: whether frames are taken as fast as they are processed, as from a camera. On a slow machine a search
+                is then spread over more time.
 
         Raises:
             TypeError, ValueError: ``every`` or ``smooth`` is not a number, or negative.
         """
-        return Follower(self._predictors, Tracker(self._detector, every), smooth)
+        return Follower(self._predictors, Tracker(self._detector, every, live=live), smooth)
 
 
 class Follower:
@@ -154,15 +156,6 @@ class Follower:
         self._tracker = tracker
         self._smooth = smooth
         self._averages: dict[int, dict[str, _Average]] = {}
-
-    @property
-    def every(self) -> float:
-        """The seconds of the stream within which the whole picture is searched for new faces; may be changed."""
-        return self._tracker.every
-
-    @every.setter
-    def every(self, seconds: float) -> None:
-        self._tracker.every = seconds
 
     def __call__(self, image: Image, time: float) -> tuple[Face, ...]:
         """Recognize the faces of the next frame.

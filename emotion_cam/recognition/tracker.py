@@ -31,6 +31,10 @@ STILL_IOU = 0.8
 """The overlap with its previous box from which on a face counts as still. Its box then moves only half of the way, or
 it would jitter with the detector."""
 
+LIVE_FRAMES = 4
+"""The least number of frames of a live stream over which a search is spread. On a slow machine few frames are taken; a
+search within a fixed time would fall into every one of them, slow the machine down further, and so on."""
+
 MEMORY = 2.0
 """Seconds for which a face that left the view keeps its number."""
 
@@ -56,18 +60,18 @@ class Tracker:
         detector: finds the faces. One that is no ``StreamDetector`` searches the whole picture at once.
         every: the seconds of the stream within which the whole picture is searched for new faces; 0 searches every
             frame in full.
-
-    Attributes:
-        every: as above; may be changed between two frames.
+        live: whether frames are taken as fast as they are processed, as from a camera; see ``LIVE_FRAMES``.
 
     Raises:
         TypeError, ValueError: ``every`` is not a number, or negative.
     """
 
-    def __init__(self, detector: Detector, every: float = SEARCH_EVERY) -> None:
+    def __init__(self, detector: Detector, every: float = SEARCH_EVERY, *, live: bool = False) -> None:
         check_number(every, "every", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
         self._detector = detector if isinstance(detector, StreamDetector) else _Undivided(detector)
-        self.every = every
+        self._every = every
+        self._live = live
+        self._interval = 0.0  # seconds between frames, averaged
         self._in_view: list[_Track] = []
         self._gone: list[_Track] = []
         self._count = 0
@@ -120,11 +124,20 @@ class Tracker:
     def _search(self, image: Image, time: float, known: Sequence[Box]) -> list[Box]:
         """Do this frame's part of the search for new faces: all of it after a start, a cut, or a long time."""
         start, stop = 0.0, 2.0
-        if 0 < time - self._time < self.every:
+        elapsed, duration = time - self._time, self._duration(time - self._time)
+        if 0 < elapsed < duration:
             start = self._searched
-            stop = min(2.0, start + (time - self._time) / self.every)
+            stop = min(2.0, start + elapsed / duration)
         self._searched = stop % 2
         return self._detector.search(image, start, stop, known)
+
+    def _duration(self, elapsed: float) -> float:
+        """How many seconds a search takes, at a frame that comes so many seconds after the last one."""
+        if not self._live or not self._every:
+            return self._every
+        if 0 < elapsed < MEMORY:  # a longer time is an interruption
+            self._interval += 0.2 * (elapsed - self._interval)
+        return max(self._every, LIVE_FRAMES * self._interval)
 
     def _returning_or_new(self, box: Box) -> _Track:
         """The track of a face that was gone and is back in its place, or a new track."""

@@ -2,8 +2,8 @@
 
 ``spec`` is the server as data; ``server`` opens it and runs it to its end. ``app`` has the addresses, ``guard`` decides
 who gets in, ``limits`` and ``pictures`` keep what comes in small. ``session`` is one page that sends its webcam,
-``live`` the server's own camera or video; ``following`` is how both are followed, ``workers`` the threads that
-recognize. ``page/`` is what browsers get. Needs the extra “serve”.
+``live`` the server's own camera or video, ``workers`` the threads that recognize. ``page/`` is what browsers get. Needs
+the extra “serve”.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import numpy as np
 from emotion_cam.drawing.blur import blur_face
 from emotion_cam.drawing.colors import DARK
 from emotion_cam.errors import EmotionCamError, message_of
+from emotion_cam.recognition.recognizer import Follower
 from emotion_cam.result import Result
-from emotion_cam.serve.following import PacedFollower
 from emotion_cam.serve.pictures import encode_jpeg
 from emotion_cam.serve.service import Service, detailed
 from emotion_cam.serve.workers import FullError
@@ -197,7 +197,8 @@ class LiveSource:
 
     def _recognize_all(self, source: Source) -> None:
         service = self._service
-        follower = PacedFollower(service.recognizer, service.models, hides_faces=service.view.blur)
+        every = service.models.search_every(hides_faces=service.view.blur)
+        follower = service.recognizer.follow(every, service.models.smooth, live=True)
         start: float | None = None
         for frame in source.poll():
             if self._stop.is_set():
@@ -217,7 +218,7 @@ class LiveSource:
         if isinstance(source, ImageSource):
             self._stop.wait(PICTURE_SECONDS)
 
-    def _recognize(self, frame: Frame, follower: PacedFollower | None) -> None:
+    def _recognize(self, frame: Frame, follower: Follower | None) -> None:
         started = time.perf_counter()
         view = self._service.view
         if view.mirror:

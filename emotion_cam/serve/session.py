@@ -20,10 +20,10 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from emotion_cam.errors import EmotionCamError, message_of
+from emotion_cam.recognition.recognizer import Follower
 from emotion_cam.report import render
 from emotion_cam.report.history import History
 from emotion_cam.result import Result
-from emotion_cam.serve.following import PacedFollower
 from emotion_cam.serve.pictures import PictureError, decode
 from emotion_cam.serve.service import Service, detailed
 from emotion_cam.types import Frame
@@ -150,8 +150,9 @@ class Session:
         except asyncio.TimeoutError:
             raise _ClosingError(IDLE, "Answers were not taken.") from None
 
-    def _new_follower(self) -> PacedFollower:
-        return PacedFollower(self._service.recognizer, self._service.models, hides_faces=self._blur)
+    def _new_follower(self) -> Follower:
+        models = self._service.models
+        return self._service.recognizer.follow(models.search_every(hides_faces=self._blur), models.smooth, live=True)
 
     def _recognize(self, message: bytes) -> str:
         """The answer to a frame; runs in a worker."""

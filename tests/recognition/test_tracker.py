@@ -89,6 +89,31 @@ def test_a_search_takes_the_same_time_of_the_stream_at_any_frame_rate() -> None:
         assert max(detector.searches[1:]) <= 4 / fps + 1e-6
 
 
+def test_few_frames_of_a_live_stream_share_a_search() -> None:
+    for live, largest in ((False, 2.0), (True, 0.25)):
+        detector = FakeDetector()
+        tracker = Tracker(detector, every=0.2, live=live)
+        for index in range(60):
+            tracker(with_rectangles(), index / 2)  # two frames a second, as on a very slow machine
+        assert max(detector.searches[30:]) == pytest.approx(largest, abs=0.01)
+    detector = FakeDetector()
+    tracker = Tracker(detector, every=0, live=True)
+    for index in range(5):
+        tracker(with_rectangles(), index / 2)
+    assert detector.searches == [2] * 5
+
+
+def test_many_frames_of_a_live_stream_are_searched_as_those_of_a_file() -> None:
+    searches = []
+    for live in (False, True):
+        detector = FakeDetector()
+        tracker = Tracker(detector, every=0.2, live=live)
+        for index in range(60):
+            tracker(with_rectangles(), index / 30)
+        searches.append(detector.searches)
+    assert searches[0] == searches[1]
+
+
 @pytest.mark.parametrize("times", [[0, 5, 10], [0, 0, 0], [2, 1, 0], [0.0, 0.25, 0.5]])
 def test_after_a_jump_or_without_a_clock_every_frame_is_searched_in_full(times: list[float]) -> None:
     detector = FakeDetector()

@@ -181,7 +181,7 @@ class Nobody:
 
     tasks = ("emotion",)
 
-    def follow(self, *_: object) -> Any:
+    def follow(self, *_: object, live: bool) -> Any:
         return lambda image, seconds: ()
 
 

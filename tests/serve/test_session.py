@@ -78,7 +78,7 @@ def test_the_newest_frame_wins_and_a_slow_server_never_lags(recognizer: Recogniz
     class Slow:
         tasks = recognizer.tasks
 
-        def follow(self, *_: object) -> Any:
+        def follow(self, *_: object, live: bool) -> Any:
             def follower(image: Image, seconds: float) -> tuple[Face, ...]:
                 free.wait(10)
                 return ()
@@ -159,7 +159,7 @@ def test_a_late_server_lets_nobody_else_in(recognizer: Recognizer) -> None:
     class Slow:
         tasks = recognizer.tasks
 
-        def follow(self, *_: object) -> Any:
+        def follow(self, *_: object, live: bool) -> Any:
             def follower(image: Image, seconds: float) -> tuple[Face, ...]:
                 time.sleep(0.2)
                 return ()
@@ -185,29 +185,27 @@ def test_a_late_server_lets_nobody_else_in(recognizer: Recognizer) -> None:
             assert ask(one_more, 1, 0.0, small)["faces"] == []
 
 
-def test_with_few_frames_a_second_a_search_takes_several_frames(recognizer: Recognizer, picture: bytes) -> None:
+def test_a_page_is_followed_as_a_live_stream_and_searched_in_full_while_it_blurs(
+    recognizer: Recognizer, picture: bytes
+) -> None:
     service = make_service(recognizer)
-    followers: list[Any] = []
+    followed: list[tuple[float, bool]] = []
 
     class Watched:
         tasks = recognizer.tasks
 
-        def follow(self, *settings: float) -> Any:
-            followers.append(recognizer.follow(*settings))
-            return followers[-1]
+        def follow(self, every: float, smooth: float, *, live: bool) -> Any:
+            followed.append((every, live))
+            return recognizer.follow(every, smooth, live=live)
 
     service.recognizer = Watched()  # type: ignore[assignment]
     with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as page:
-        for number in range(30):
-            ask(page, number, number / 30, picture)
-        assert followers[-1].every == 0.2
-        for number in range(30):
-            assert ask(page, number, 1 + number / 2, picture)["faces"][0]["track"] == 1
-        assert followers[-1].every == pytest.approx(2, abs=0.1)
+        for number in range(5):
+            assert ask(page, number, number / 2, picture)["faces"][0]["track"] == 1
         page.send('{"blur": true}')
-        for number in range(3):
-            ask(page, number, 17 + number / 2, picture)
-        assert followers[-1].every == 0
+        ask(page, 5, 3, picture)
+    assert followed[0] == (0.2, True)
+    assert followed[-1] == (0, True)
 
 
 def test_a_silent_page_is_let_go(recognizer: Recognizer) -> None:
@@ -225,7 +223,7 @@ def test_too_many_commands_at_a_time_end_the_connection(recognizer: Recognizer, 
     class Slow:
         tasks = recognizer.tasks
 
-        def follow(self, *_: object) -> Any:
+        def follow(self, *_: object, live: bool) -> Any:
             return lambda image, seconds: (free.wait(10), ())[1]
 
     service.recognizer = Slow()  # type: ignore[assignment]
