@@ -79,10 +79,11 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = no_progr
     """
     # Everything is imported before the source is opened: from then on a camera sends frames, and old ones are dropped.
     import emotion_cam.sinks.registry
-    import emotion_cam.sinks.window  # noqa: F401
     from emotion_cam.loop import run
     from emotion_cam.sinks.base import Sink
 
+    if spec.output.has_window(spec.input.is_live):
+        import emotion_cam.sinks.window  # noqa: F401
     refuse_duplicates(spec.output.out)
     recognizer = spec.models.open()
     if spec.view.explain and not recognizer.tasks:

@@ -43,6 +43,14 @@ class OutputSpec:
     def has_virtual_camera(self) -> bool:
         return self.virtual_camera or self.virtual_camera_device is not None
 
+    def has_window(self, live: bool) -> bool:
+        """Whether results are shown in a window.
+
+        Args:
+            live: whether the source is a camera or stream.
+        """
+        return (live or not self.out) if self.show is None else self.show
+
     @property
     def is_files_only(self) -> bool:
         """Whether everything goes to named files, as it must for several videos."""
@@ -74,7 +82,7 @@ class OutputSpec:
                 from emotion_cam.sinks.virtual_camera import VirtualCameraSink
 
                 sinks.append(stack.enter_context(VirtualCameraSink(source, self.virtual_camera_device)))
-            if self.show or (self.show is None and (source.live or not self.out)):
+            if self.has_window(source.live):
                 from emotion_cam.sinks.window import WindowSink
                 from emotion_cam.sources.pictures import ImageSource
 

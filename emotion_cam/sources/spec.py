@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotion_cam.sources.address import is_address, refuse_broken_address
+
 if TYPE_CHECKING:
     from emotion_cam.sources.base import Source
 
@@ -60,6 +62,11 @@ class InputSpec:
     def is_empty(self) -> bool:
         """Whether no input is given."""
         return self.camera is None and not self.video and self.image is None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the input is a camera or a stream."""
+        return self.camera is not None or any(map(is_address, self.video))
 
     def open(self) -> Source:
         """Open the one input.
@@ -125,7 +132,6 @@ def open_source(
         ValueError: no input or several inputs are given.
     """
     from emotion_cam.errors import SourceError
-    from emotion_cam.sources.address import is_address, refuse_broken_address
     from emotion_cam.sources.camera import CameraSource
     from emotion_cam.sources.pictures import ImageSource
     from emotion_cam.sources.video import VideoSource
