@@ -83,7 +83,7 @@ def test_the_face_keeps_its_number_and_rates_are_shown(live: Tab) -> None:
     assert "pictures a second" in rates
     assert "round trip" in rates
     assert float(live.page.get_attribute("#rates", "data-answers") or 0) > 3
-    assert "happy" in (live.page.get_attribute("#canvas", "aria-label") or "")
+    live.wait_for(lambda: "happy" in (live.page.get_attribute("#canvas", "aria-label") or ""))
     assert "happy" in live.page.inner_text("#shares")
     assert "Face 1" in live.page.inner_text("#lanes")
     live.screenshot("timeline")
@@ -215,7 +215,7 @@ def test_a_dropped_picture_is_annotated(tab: Tab, server: Address, portrait: Ima
     (frame,) = read_table(files[".csv"])
     assert frame.source == "photo, of her.png"
     assert frame.faces[0].box.iou(Box(172, 66, 272, 166)) > 0.7
-    assert "happy" in (tab.page.get_attribute("#canvas", "aria-label") or "")
+    tab.wait_for(lambda: "happy" in (tab.page.get_attribute("#canvas", "aria-label") or ""))
 
 
 def test_a_dropped_video_is_played_with_its_results(tab: Tab, server: Address, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import cv2
@@ -136,7 +136,8 @@ def test_a_message_that_is_too_large_ends_the_connection(recognizer: Recognizer,
             page.send(frame(1, 0.0, picture))
             assert ending(page)[0] == 1009
         with connect(f"{address.ws}/v1/frames") as page:  # in parts, each of which is small enough
-            page.send([picture[:5000], picture[5000:10_000], picture[10_000:]])
+            with suppress(ConnectionClosed):  # the server may close it before the last part is sent
+                page.send([picture[:5000], picture[5000:10_000], picture[10_000:]])
             assert ending(page)[0] == 1009
 
 
