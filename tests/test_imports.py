@@ -16,7 +16,8 @@ PACKAGE = Path(emotion_cam.__file__).parent
 LAYERS = [
     {"errors", "version", "defaults", "checks", "pool"},
     {"types", "litert", "card"},
-    {"pictures", "files", "tables"},
+    {"pictures", "files", "tables", "parquet"},
+    {"adaptation"},
     {"preprocess"},
     {"sources", "detect", "drawing"},
     {"recognition", "progress"},
@@ -24,7 +25,7 @@ LAYERS = [
     {"sinks"},
     {"loop"},
     {"training", "pipeline"},
-    {"batch", "explain", "serve"},
+    {"batch", "explain", "serve", "enrollment"},
     {"cli"},
     {"__main__", "__init__"},
 ]
