@@ -29,6 +29,7 @@ _POLL_INTERVAL = 0.1  # seconds
 _STREAM_TIMEOUT = 10_000  # milliseconds in which a stream must answer, or send the next frame
 _FROZEN = 10.0  # seconds without a picture after which a camera counts as lost, although OpenCV still waits for it
 _CLOSE_TIMEOUT = 2.0  # seconds in which the reader must end; one that hangs in a dead camera ends with the program
+_LONGEST_DELAY = 1.0  # seconds from taking a picture to its arrival; a driver's time before that is by another clock
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between attempts to reconnect, which double each time
 
 
@@ -37,7 +38,8 @@ class CameraSource(Source):
 
     A thread reads all the time and keeps the newest frame only, so a slow consumer drops frames and never lags.
     ``Frame.index`` counts the frames that were read, so dropped frames leave gaps. ``Frame.time`` is in seconds since
-    the first frame; an interruption leaves a gap of its length. A camera that uses another size or rate than the
+    the first frame; an interruption leaves a gap of its length. A frame's time is when the camera took it, where the
+    driver says that (Linux), and when it arrived otherwise. A camera that uses another size or rate than the
     requested one, and every interruption, is logged.
 
     Args:
@@ -74,12 +76,12 @@ class CameraSource(Source):
         if self._address and (size or fps):
             raise SourceError(f"{self.name} is a stream, which takes neither `size` nor `fps`: leave them out.")
         self._capture, image = self._open()  # now, so that errors come before the models are loaded
-        self._start = time.monotonic()
         self.size = image.shape[1], image.shape[0]
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if 0 < rate < 1000 else None  # drivers that do not know the rate say 0, -1 or 90000
         self._log_difference()
 
+        self._moment = -math.inf  # when the newest picture was taken
         self._newest: Frame | None = self._frame(image, 0)
         self._count = 1
         self._latest = time.monotonic()  # when a picture arrived
@@ -229,7 +231,18 @@ class CameraSource(Source):
         return self.name if self._address else self.name.capitalize()
 
     def _frame(self, image: MatLike, index: int) -> Frame:
-        return Frame(np.asarray(image, np.uint8), index, time.monotonic() - self._start, self.name)
+        self._moment = self._time_of_picture()
+        if self.start is None:
+            self.start = self._moment
+        return Frame(np.asarray(image, np.uint8), index, self._moment - self.start, self.name)
+
+    def _time_of_picture(self) -> float:
+        """When the newest picture was taken, as the driver says; when it arrived, if the driver does not know."""
+        now = time.monotonic()
+        if self._address or camera_backend() != cv2.CAP_V4L2:  # others give something else
+            return now
+        taken = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        return taken if max(self._moment, now - _LONGEST_DELAY) < taken <= now else now
 
 
 def _open_camera(number: int, size: tuple[int, int] | None, fps: float | None) -> cv2.VideoCapture:

@@ -7,7 +7,8 @@
  * PRETEND_FPS     frames a second (30)
  * PRETEND_UNPLUG  number of frames after which the camera is gone (0: never)
  * PRETEND_BACK    seconds after which it is there again, and stays (0: never)
- * PRETEND_LOG     file that gets a line for each frame: its number, and when the camera had it (CLOCK_MONOTONIC)
+ * PRETEND_DELAY   seconds from when the camera takes a frame, which is the frame's time, to when it hands it over (0)
+ * PRETEND_LOG     file that gets a line for each frame: its number, and when the camera took it (CLOCK_MONOTONIC)
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -33,7 +34,7 @@ static int film;
 static FILE *notes;
 static size_t frame_size;
 static long frames, taken, unplug_after;
-static double interval, due, back_after, gone_since;
+static double interval, delay, due, back_after, gone_since;
 static DIR *devices; /* /dev, while a program lists it */
 
 static double now(void) {
@@ -49,13 +50,14 @@ static int real_open(const char *path, int flags, int mode) {
 
 __attribute__((constructor)) static void read_environment(void) {
     const char *size = getenv("PRETEND_SIZE"), *fps = getenv("PRETEND_FPS"), *unplug = getenv("PRETEND_UNPLUG");
-    const char *back = getenv("PRETEND_BACK");
+    const char *back = getenv("PRETEND_BACK"), *late = getenv("PRETEND_DELAY");
     if (size) sscanf(size, "%dx%d", &film_width, &film_height);
     width = film_width;
     height = film_height;
     interval = 1 / (fps ? atof(fps) : 30);
     unplug_after = unplug ? atol(unplug) : 0;
     back_after = back ? atof(back) : 0;
+    delay = late ? atof(late) : 0;
 }
 
 static int is_gone(void) {
@@ -142,10 +144,13 @@ static void describe(struct v4l2_format *format) {
 static int take_frame(struct v4l2_buffer *buffer) {
     if (is_gone()) { errno = ENODEV; return -1; }
     if (!count) { errno = EAGAIN; return -1; }
-    double wait = due - now();
+    double wait = due + delay - now();
     if (wait > 0) usleep(wait * 1e6);
-    if (notes) fprintf(notes, "%ld %.6f\n", taken, wait < -1 ? now() : due), fflush(notes);
-    due = (wait < -1 ? now() : due) + interval;
+    double moment = wait < -1 ? now() : due;
+    if (notes) fprintf(notes, "%ld %.6f\n", taken, moment), fflush(notes);
+    buffer->timestamp.tv_sec = (time_t)moment;
+    buffer->timestamp.tv_usec = (suseconds_t)((moment - (time_t)moment) * 1e6);
+    due = moment + interval;
     int index = waiting[first];
     first = (first + 1) % BUFFERS;
     count--;

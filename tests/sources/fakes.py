@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
+import cv2
+
 from emotion_cam.types import Image
 
 PlugIn: TypeAlias = Callable[..., None]
@@ -27,6 +29,7 @@ class FakeCapture:
         self.default: Image | None = None
         self.opened_with: tuple[object, ...] = ()
         self.rate = 30.0
+        self.moment: Callable[[], float] = lambda: 0.0  # when the driver took the picture, in seconds
         self.settings: list[tuple[int, float]] = []
         self.reads = 0
         self.released_by: str | None = None
@@ -49,8 +52,8 @@ class FakeCapture:
                 return True, self.default
             return image is not None, image
 
-    def get(self, _: int) -> float:
-        return self.rate
+    def get(self, setting: int) -> float:
+        return 1000 * self.moment() if setting == cv2.CAP_PROP_POS_MSEC else self.rate
 
     def set(self, setting: int, value: float) -> bool:
         self.settings.append((setting, value))

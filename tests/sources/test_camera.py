@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
+import sys
 import threading
 import time
 from pathlib import Path
@@ -51,6 +53,32 @@ def test_the_newest_frame_wins(capture: FakeCapture) -> None:
         assert fourth.index == 4
         assert 0 < third.time < fourth.time < 5
         capture.default = picture()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the driver's time is known on Linux only")
+def test_a_frame_has_the_time_at_which_the_driver_took_it(capture: FakeCapture) -> None:
+    moments = iter([100.0, 100.25, 100.5])
+    offset = time.monotonic() - 100.6
+    capture.moment = lambda: offset + next(moments)
+    with CameraSource(0) as source:
+        assert source.start == pytest.approx(offset + 100)
+        frames = iter(source)
+        assert next(frames).time == 0
+        for expected in (0.25, 0.5):
+            capture.images.put(picture(1))
+            assert next(frames).time == pytest.approx(expected)
+        capture.moment, capture.default = lambda: 0.0, picture()
+
+
+@pytest.mark.parametrize("moment", [0.0, -1.0, float("nan"), time.time(), float("inf")])
+def test_a_time_that_cannot_be_is_that_of_arrival(capture: FakeCapture, moment: float) -> None:
+    capture.moment, capture.default = lambda: moment, picture()
+    before = time.monotonic()
+    with CameraSource(0) as source:
+        first, second = itertools.islice(source, 2)
+        assert source.start is not None
+        assert before <= source.start <= time.monotonic()
+        assert first.time == 0 < second.time < time.monotonic() - before
 
 
 def test_a_frame_is_given_only_once(capture: FakeCapture) -> None:
