@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from emotion_cam.sources.spec import open_source as open_source
     from emotion_cam.types import Box as Box
     from emotion_cam.types import Face as Face
+    from emotion_cam.types import FaceBox as FaceBox
     from emotion_cam.types import Frame as Frame
+    from emotion_cam.types import Landmarks as Landmarks
     from emotion_cam.types import Prediction as Prediction
 
 _MODULES = {
@@ -38,8 +40,10 @@ _MODULES = {
     "Classifier": "recognition.classifier",
     "EmotionCamError": "errors",
     "Face": "types",
+    "FaceBox": "types",
     "Frame": "types",
     "InputSpec": "sources.spec",
+    "Landmarks": "types",
     "ModelSpec": "recognition.spec",
     "OutputSpec": "sinks.spec",
     "Prediction": "types",

@@ -93,7 +93,8 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = no_progr
     try:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(spec.input.open())
-            sinks = stack.enter_context(spec.output.open(source, controls, recognizer.tasks))
+            outputs = spec.output.open(source, controls, recognizer.tasks, landmarks=recognizer.finds_landmarks)
+            sinks = stack.enter_context(outputs)
             advance = stack.enter_context(progress(source))
 
             def on_result(result: Result) -> None:

@@ -58,6 +58,8 @@ class Result:
     def to_pandas(self) -> pandas.DataFrame:
         """The result as a table with the columns of the CSV output: a row for each face, task and label.
 
+        It has columns for landmarks if a face has some.
+
         Raises:
             EmotionCamError: pandas is not installed.
         """
@@ -65,10 +67,13 @@ class Result:
             import pandas
         except ImportError as error:
             raise EmotionCamError("A table needs pandas: pip install pandas") from error
-        from emotion_cam.tables import COLUMNS, rows_of
+        from emotion_cam.tables import columns_of, rows_of
 
-        rows = ([None if value == "" else value for value in row] for row in rows_of(self.frame, self.faces))
-        return pandas.DataFrame(rows, columns=[*COLUMNS]).astype({"score": float}).convert_dtypes()
+        landmarks = any(face.landmarks for face in self.faces)
+        rows = rows_of(self.frame, self.faces, landmarks=landmarks)
+        cells = ([None if value == "" else value for value in row] for row in rows)
+        table = pandas.DataFrame(cells, columns=[*columns_of(landmarks=landmarks)])
+        return table.astype({"score": float}).convert_dtypes()
 
     def to_supervision(self) -> supervision.Detections:
         """The faces as ``supervision.Detections``: boxes, track numbers, and the label and score of every task.

@@ -2,7 +2,8 @@
 
 A CSV table has a row for each face, task and label; ``top`` marks the most likely label, unless the network is unsure.
 A frame without faces has a row without a face, and a face without predictions has a row without a task. JSON Lines has
-one object for each frame, the one of ``Result.as_dict``.
+one object for each frame, the one of ``Result.as_dict``. Where the detector finds landmarks, a CSV table has columns
+for them, and JSON Lines has them too.
 
 Tables that are read come from anywhere. So every line is checked where it comes in: the types below say what may stand
 in it, and nothing else passes.
@@ -25,30 +26,54 @@ from msgspec import Meta
 
 from emotion_cam.checks import reason_of
 from emotion_cam.errors import SourceError
-from emotion_cam.types import Box, Face, Frame, Prediction
+from emotion_cam.types import Box, Face, Frame, Landmarks, Prediction
 
 COLUMNS = tuple("source frame time face track x1 y1 x2 y2 task label score top".split())  # noqa: SIM905 - legible
 """The columns of a CSV table."""
 
-
-def rows_of(frame: Frame, faces: Sequence[Face]) -> Iterator[tuple[object, ...]]:
-    """The rows of a frame in a CSV table; each has a value for each of COLUMNS, "" where there is none."""
-    for row in _short_rows(frame, faces):
-        yield (*row, *[""] * (len(COLUMNS) - len(row)))
+LANDMARK_COLUMNS = ("roll", *(f"{name}_{axis}" for name in Landmarks._fields for axis in "xy"))
+"""The columns that follow where the detector finds landmarks."""
 
 
-def _short_rows(frame: Frame, faces: Sequence[Face]) -> Iterator[tuple[object, ...]]:
-    """The rows without the empty values at their ends."""
+def columns_of(*, landmarks: bool) -> tuple[str, ...]:
+    """The columns of a CSV table.
+
+    Args:
+        landmarks: whether the detector finds landmarks.
+    """
+    return (*COLUMNS, *LANDMARK_COLUMNS) if landmarks else COLUMNS
+
+
+def rows_of(frame: Frame, faces: Sequence[Face], *, landmarks: bool = False) -> Iterator[tuple[object, ...]]:
+    """The rows of a frame in a CSV table; each has a value for each of ``columns_of``, "" where there is none."""
     start = frame.source, frame.index, round(frame.time, 6)
     if not faces:
-        yield start
+        yield _filled(start, len(columns_of(landmarks=landmarks)))
     for number, face in enumerate(faces):
-        located = *start, number, "" if face.track is None else face.track, *face.box.xyxy
-        if not face.predictions:
-            yield located
-        for task, prediction in face.predictions.items():
-            for label, score in zip(prediction.labels, prediction.scores, strict=True):
-                yield *located, task, label, f"{score:.6f}", int(label == prediction.label)
+        end = _landmark_values(face) if landmarks else ()
+        for row in _short_rows(face, (*start, number)):
+            yield (*_filled(row, len(COLUMNS)), *end)
+
+
+def _short_rows(face: Face, start: tuple[object, ...]) -> Iterator[tuple[object, ...]]:
+    """The rows of a face without the empty values at their ends."""
+    located = *start, "" if face.track is None else face.track, *face.box.xyxy
+    if not face.predictions:
+        yield located
+    for task, prediction in face.predictions.items():
+        for label, score in zip(prediction.labels, prediction.scores, strict=True):
+            yield *located, task, label, f"{score:.6f}", int(label == prediction.label)
+
+
+def _landmark_values(face: Face) -> tuple[object, ...]:
+    """The values of LANDMARK_COLUMNS."""
+    if face.landmarks is None:
+        return ("",) * len(LANDMARK_COLUMNS)
+    return round(face.landmarks.roll, 1), *itertools.chain.from_iterable(face.landmarks.as_dict().values())
+
+
+def _filled(row: tuple[object, ...], length: int) -> tuple[object, ...]:
+    return (*row, *[""] * (length - len(row)))
 
 
 Index: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
@@ -58,6 +83,7 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """A time; 1e9 seconds are 31 years."""
 
 Pixels: TypeAlias = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+Coordinate: TypeAlias = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Track: TypeAlias = Annotated[int, Meta(ge=-(10**9), le=10**9)]
 Score: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4096)]
@@ -74,12 +100,23 @@ class _Prediction(msgspec.Struct):
     scores: Annotated[dict[Name, Score], Meta(min_length=1, max_length=MOST_LABELS)]
 
 
+class _Landmarks(msgspec.Struct):
+    """The landmarks of a face in JSON Lines."""
+
+    right_eye: tuple[Coordinate, Coordinate]
+    left_eye: tuple[Coordinate, Coordinate]
+    nose: tuple[Coordinate, Coordinate]
+    right_mouth: tuple[Coordinate, Coordinate]
+    left_mouth: tuple[Coordinate, Coordinate]
+
+
 class _Face(msgspec.Struct):
     """A face in JSON Lines."""
 
     box: tuple[Pixels, Pixels, Pixels, Pixels]
     predictions: dict[Name, _Prediction]
     track: Track | None
+    landmarks: _Landmarks | None = None
 
 
 class _Frame(msgspec.Struct):
@@ -107,6 +144,10 @@ class _FaceRow(msgspec.Struct):
     x2: Pixels
     y2: Pixels
     track: Track | None = None
+
+
+_LandmarkRow = msgspec.defstruct("_LandmarkRow", [(name, Coordinate) for name in LANDMARK_COLUMNS[1:]])
+"""The columns of a row of CSV that has landmarks."""
 
 
 class _ScoreRow(msgspec.Struct):
@@ -180,7 +221,15 @@ def _face_from_rows(rows: Iterable[dict[str, Any]]) -> Face:
         Box(place.x1, place.y1, place.x2, place.y2),
         {task: _prediction_from_rows(task, scores) for task, scores in predictions.items()},
         place.track,
+        _landmarks_from_row(first),
     )
+
+
+def _landmarks_from_row(row: dict[str, Any]) -> Landmarks | None:
+    if not row.get(LANDMARK_COLUMNS[1]):
+        return None
+    values = msgspec.structs.astuple(_converted(row, _LandmarkRow))
+    return Landmarks(*zip(values[::2], values[1::2], strict=True))
 
 
 def _prediction_from_rows(task: str, rows: Sequence[_ScoreRow]) -> Prediction:
@@ -216,7 +265,8 @@ def _face_from_line(face: _Face) -> Face:
     predictions = {
         task: _prediction(each.scores, is_sure=each.label in each.scores) for task, each in face.predictions.items()
     }
-    return Face(Box(*face.box), predictions, face.track)
+    landmarks = None if face.landmarks is None else Landmarks(*msgspec.structs.astuple(face.landmarks))
+    return Face(Box(*face.box), predictions, face.track, landmarks)
 
 
 def _prediction(scores: dict[str, float], *, is_sure: bool) -> Prediction:

@@ -5,8 +5,10 @@ No type knows a task by name: a task is a text, and a third one needs no code.
 
 from __future__ import annotations
 
+import cmath
+import math
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +87,84 @@ class Box:
         if shared.width <= 0 or shared.height <= 0:
             return 0.0
         return shared.area / (self.area + other.area - shared.area)
+
+
+Point: TypeAlias = tuple[float, float]
+"""x and y in pixels, from the top left corner of the picture; the center of its first pixel is (0.5, 0.5)."""
+
+
+class Landmarks(NamedTuple):
+    """Five points of a face, each x and y in pixels; right and left are the person's own. They may lie outside.
+
+    >>> points = Landmarks((20, 30), (30, 20), (31, 31), (30, 40), (40, 30))
+    >>> points.roll
+    -45.0
+    """
+
+    right_eye: Point
+    left_eye: Point
+    nose: Point
+    right_mouth: Point
+    left_mouth: Point
+
+    @property
+    def roll(self) -> float:
+        """By how many degrees the head is turned in the picture, clockwise as seen, in (-180, 180]."""
+        # Complex numbers, because the turn is an angle. Both axes of the face show it: from its right to its left, and
+        # from the eyes down to the mouth, which is a quarter turn on.
+        right_eye, left_eye, _, right_mouth, left_mouth = (complex(*point) for point in self)
+        across = left_eye - right_eye + left_mouth - right_mouth
+        down = (right_mouth + left_mouth - right_eye - left_eye) / 2
+        return math.degrees(cmath.phase(across + down / 1j))
+
+    def moved(self, right: float, down: float) -> Landmarks:
+        """The points moved by a number of pixels."""
+        return Landmarks(*((x + right, y + down) for x, y in self))
+
+    def towards(self, other: Landmarks, share: float) -> Landmarks:
+        """The points between these (share 0) and others (share 1)."""
+        pairs = zip(self, other, strict=True)
+        return Landmarks(*((x + share * (to_x - x), y + share * (to_y - y)) for (x, y), (to_x, to_y) in pairs))
+
+    def mirrored(self, picture_width: int) -> Landmarks:
+        """The points after their picture was flipped left to right: the right eye then looks like a left one."""
+        right_eye, left_eye, nose, right_mouth, left_mouth = ((picture_width - x, y) for x, y in self)
+        return Landmarks(left_eye, right_eye, nose, left_mouth, right_mouth)
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """x and y by the name of the point, rounded to tenths of a pixel."""
+        return {name: [round(x, 1), round(y, 1)] for name, (x, y) in self._asdict().items()}
+
+
+@dataclass(frozen=True)
+class FaceBox(Box):
+    """The box of a face with its landmarks, as some detectors return it. What is added to or cut off it is a plain Box.
+
+    Attributes:
+        landmarks: in pixels of the same picture.
+    """
+
+    landmarks: Landmarks
+
+    def moved(self, right: int, down: int) -> FaceBox:
+        """This box with its landmarks, moved by a number of pixels."""
+        return FaceBox(*super().moved(right, down).xyxy, self.landmarks.moved(right, down))
+
+    def towards(self, other: Box, share: float) -> Box:
+        """The box between this one (share 0) and another (share 1), with landmarks if both have them."""
+        box = super().towards(other, share)
+        if not isinstance(other, FaceBox):
+            return box
+        return FaceBox(*box.xyxy, self.landmarks.towards(other.landmarks, share))
+
+    def mirrored(self, picture_width: int) -> FaceBox:
+        """This box with its landmarks after its picture was flipped left to right."""
+        return FaceBox(*super().mirrored(picture_width).xyxy, self.landmarks.mirrored(picture_width))
+
+
+def landmarks_of(box: Box) -> Landmarks | None:
+    """The landmarks of a box; None if it has none."""
+    return box.landmarks if isinstance(box, FaceBox) else None
 
 
 @dataclass(frozen=True)
@@ -197,11 +277,18 @@ class Face:
         box: where the detector found it, cut at the edge of the picture.
         predictions: by task ("emotion", "gender", …), in the order of the models.
         track: the face's number as long as it stays in view; None for single pictures.
+        landmarks: eyes, nose and mouth; None with a detector that does not find them.
     """
 
     box: Box
     predictions: dict[str, Prediction] = field(default_factory=dict)
     track: int | None = None
+    landmarks: Landmarks | None = None
+
+    @property
+    def roll(self) -> float | None:
+        """By how many degrees the head is turned in the picture, clockwise as seen; None without landmarks."""
+        return None if self.landmarks is None else self.landmarks.roll
 
     def mirrored(self, picture_width: int) -> Face:
         """The face after its picture was flipped left to right."""
@@ -209,16 +296,16 @@ class Face:
             task: replace(prediction, class_map=prediction.class_map and prediction.class_map.mirrored(picture_width))
             for task, prediction in self.predictions.items()
         }
-        return replace(self, box=self.box.mirrored(picture_width), predictions=predictions)
+        landmarks = self.landmarks and self.landmarks.mirrored(picture_width)
+        return replace(self, box=self.box.mirrored(picture_width), predictions=predictions, landmarks=landmarks)
 
     def as_dict(self) -> dict[str, Any]:
-        """The face as numbers, texts, lists and dictionaries.
+        """The face as numbers, texts, lists and dictionaries; ``landmarks`` and ``roll`` only if it has landmarks.
 
         >>> Face(Box(10, 20, 40, 60), track=1).as_dict()
         {'track': 1, 'box': [10, 20, 40, 60], 'predictions': {}}
         """
-        return {
-            "track": self.track,
-            "box": list(self.box.xyxy),
-            "predictions": {task: prediction.as_dict() for task, prediction in self.predictions.items()},
-        }
+        located: dict[str, Any] = {"track": self.track, "box": list(self.box.xyxy)}
+        if self.landmarks is not None:
+            located |= {"landmarks": self.landmarks.as_dict(), "roll": round(self.landmarks.roll, 1)}
+        return located | {"predictions": {task: prediction.as_dict() for task, prediction in self.predictions.items()}}

@@ -14,7 +14,7 @@ from emotion_cam.drawing.view import View
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sources.video import VideoSource
-from emotion_cam.types import Box, Face, Frame, Image, Prediction
+from emotion_cam.types import Box, Face, Frame, Image, Landmarks, Prediction
 
 WIDTH, HEIGHT, RATE = 320, 240, 30
 """The size in pixels and the frames per second of the pictures and videos."""
@@ -114,6 +114,9 @@ FACES = (
     Face(Box(50, 60, 70, 84)),
 )
 """A face with two predictions and a track, and one without."""
+
+LANDMARKS = Landmarks((15.25, 30.0), (24.0, 28.75), (20.0, 34.0), (17.0, 39.5), (24.0, 38.0))
+"""Eyes, nose and mouth of the first of these faces."""
 
 
 def result(

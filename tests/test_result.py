@@ -10,6 +10,7 @@ import pytest
 from emotion_cam.drawing.view import View
 from emotion_cam.result import Result
 from emotion_cam.types import Box, Face, Frame, Image, Prediction
+from tests.builders import LANDMARKS
 
 
 def prediction(*scores: float, labels: tuple[str, ...] = ("happy", "sad")) -> Prediction:
@@ -76,6 +77,11 @@ def test_as_a_pandas_table(portrait: Image) -> None:
     assert tops.label.tolist() == ["happy", "sad"]
     assert tops.score.tolist() == [0.75, 0.75]
     assert table.score.dtype.kind == "f"
+    assert "roll" not in table
+    face = Face(Box(10, 20, 30, 44), landmarks=LANDMARKS)
+    located = Result(Frame(portrait, 0, 0.0), (face, Face(Box(0, 0, 9, 9)))).to_pandas()
+    assert located.roll.tolist()[0] == -8.2
+    assert located.left_mouth_x.isna().tolist() == [False, True]
     empty = Result(Frame(portrait, 0, 0.0), ()).to_pandas()
     assert (len(empty), empty.columns.tolist()) == (1, table.columns.tolist())
 

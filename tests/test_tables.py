@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,9 @@ from hypothesis import strategies as st
 from emotion_cam.errors import SourceError
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
-from emotion_cam.tables import COLUMNS, TableFrame, read_table, rows_of
-from emotion_cam.types import UNSURE, Box, Face, Prediction
-from tests.builders import FACES, result
+from emotion_cam.tables import COLUMNS, LANDMARK_COLUMNS, TableFrame, columns_of, read_table, rows_of
+from emotion_cam.types import UNSURE, Box, Face, Landmarks, Prediction
+from tests.builders import FACES, LANDMARKS, result
 
 UNSURE_FACE = Face(
     Box(-5, 0, 9, 9), {"gender": Prediction(("man", "woman"), np.array([0.45, 0.55], np.float32), 0.6)}, track=2
@@ -31,10 +34,26 @@ def as_comparable(face: Face) -> tuple[object, ...]:
     return face.box, face.track, predictions
 
 
-def test_every_row_has_a_value_for_every_column() -> None:
-    rows = [row for each in (result(faces=FACES), result()) for row in rows_of(each.frame, each.faces)]
+@pytest.mark.parametrize("landmarks", [False, True])
+def test_every_row_has_a_value_for_every_column(landmarks: bool) -> None:
+    results = result(faces=[FACES[0], replace(FACES[1], landmarks=LANDMARKS)]), result()
+    rows = [row for each in results for row in rows_of(each.frame, each.faces, landmarks=landmarks)]
     assert len(rows) == 6
-    assert {len(row) for row in rows} == {len(COLUMNS)}
+    assert {len(row) for row in rows} == {len(columns_of(landmarks=landmarks))}
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("faces.csv", partial(CsvSink, landmarks=True)), ("faces.jsonl", JsonlSink)]
+)
+def test_landmarks_are_read_back(tmp_path: Path, name: str, make: Callable[[Path], Sink]) -> None:
+    with make(tmp_path / name) as sink:
+        sink.write(result(faces=[replace(FACES[0], landmarks=LANDMARKS), replace(FACES[1], landmarks=LANDMARKS)]))
+        sink.write(result(1, faces=FACES))
+    first, second = read_table(tmp_path / name)
+    expected = Landmarks((15.2, 30.0), (24.0, 28.8), (20.0, 34.0), (17.0, 39.5), (24.0, 38.0))
+    assert [face.landmarks for face in first.faces] == [expected, expected]
+    assert first.faces[0].predictions["emotion"].label == "happy"
+    assert [face.landmarks for face in second.faces] == [None, None]
 
 
 @pytest.mark.parametrize(("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink)])
@@ -79,6 +98,13 @@ def row(**columns: str) -> str:
     return f"{HEADER}\n{','.join(values.values())}\n"
 
 
+def with_landmarks(**columns: str) -> str:
+    """A table as of ``row`` whose face has landmarks at 1, but for these columns."""
+    values = dict.fromkeys(LANDMARK_COLUMNS, "1") | columns
+    header, only = row().splitlines()
+    return f"{header},{','.join(values)}\n{only},{','.join(values.values())}\n"
+
+
 def line(**fields: object) -> str:
     """A line of JSON Lines, in which these fields are others; of a face, with ``face__`` before."""
     scores = {"happy": 0.9, "sad": 0.1}
@@ -119,7 +145,11 @@ def scores(**fields: object) -> str:
         ("a.csv", row() + ROW + "\n", "line 3: expected at most 1000 different labels of “mood” for a face."),
         ("a.csv", f"{HEADER}\n{'x' * 200_000}\n", "field larger than field limit (131072)."),
         ("a.csv", f"{HEADER}\n" + "\n".join(ROW.replace("happy", f"l{n}") for n in range(1001)), "at most 1000 diff"),
+        ("a.csv", with_landmarks(nose_y=""), "line 2: expected “float”, got “str” at “nose_y”."),
+        ("a.csv", with_landmarks(nose_x="1e7"), "line 2: expected “float” <= 1000000.0 at “nose_x”."),
+        ("a.csv", with_landmarks().replace(",nose_y", ",y"), "{} is no table of faces: it has no column “nose_y”."),
         ("a.jsonl", "{}\n", "line 1: object missing required field “source”."),
+        ("a.jsonl", line(face__landmarks={}), "object missing required field “right_eye” at “faces[0].landmarks”."),
         ("a.jsonl", "[]\n", "line 1: expected “object”, got “array”."),
         ("a.jsonl", line() + "\n", "line 2: input data was truncated."),
         ("a.jsonl", line(faces=[1]), "line 1: expected “object”, got “int” at “faces[0]”."),

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
-from emotion_cam.types import Box, ClassMap, Face, Prediction
+from emotion_cam.types import Box, ClassMap, Face, FaceBox, Landmarks, Prediction, landmarks_of
 
 
 def test_a_box_knows_its_size() -> None:
@@ -76,6 +77,41 @@ def test_a_mirrored_map_stays_on_its_pixels() -> None:
     assert class_map is not None
     assert np.array_equal(class_map.values, values[:, ::-1])
     assert class_map.box == Box(2, 0, 11, 4)
+
+
+UPRIGHT = Landmarks((-2, -1), (2, -1), (0, 1), (-1.5, 3), (1.5, 3))
+
+
+def turned(degrees: float) -> Landmarks:
+    """UPRIGHT, turned clockwise."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return Landmarks(*((cos * x - sin * y, sin * x + cos * y) for x, y in UPRIGHT))
+
+
+@pytest.mark.parametrize("degrees", [-90, -40, 0, 25, 170])
+def test_roll_is_the_turn_clockwise_as_seen(degrees: float) -> None:
+    assert turned(degrees).roll == pytest.approx(degrees)
+    assert turned(degrees).mirrored(100).roll == pytest.approx(-degrees)
+    assert Face(Box(0, 0, 9, 9), landmarks=turned(degrees)).roll == pytest.approx(degrees)
+    assert Face(Box(0, 0, 9, 9)).roll is None
+
+
+def test_the_landmarks_of_a_box_go_with_it() -> None:
+    box = FaceBox(0, 0, 10, 10, UPRIGHT)
+    moved = box.moved(30, 20)
+    assert moved == FaceBox(30, 20, 40, 30, UPRIGHT.moved(30, 20))
+    assert moved.landmarks.nose == (30, 21)
+    assert landmarks_of(box.towards(moved, 0.5)) == UPRIGHT.moved(15, 10)
+    assert landmarks_of(moved.mirrored(100)) == Landmarks((68, 19), (72, 19), (70, 21), (68.5, 23), (71.5, 23))
+    assert [landmarks_of(plain) for plain in (box.padded(1), box.clipped(5, 5), box.towards(Box(0, 0, 9, 9), 1))] == [
+        None
+    ] * 3
+
+
+def test_a_mirrored_face_has_its_landmarks_on_their_pixels() -> None:
+    face = Face(Box(2, 1, 5, 3), landmarks=UPRIGHT.moved(3, 2))
+    assert face.mirrored(10).landmarks == UPRIGHT.moved(3, 2).mirrored(10)
+    assert face.mirrored(10).mirrored(10) == face
 
 
 def test_values_are_frozen() -> None:

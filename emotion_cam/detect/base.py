@@ -15,7 +15,7 @@ from emotion_cam.checks import check_number
 from emotion_cam.errors import DetectorError
 from emotion_cam.pictures import as_picture
 from emotion_cam.preprocess import crop
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, FaceBox, Image, Landmarks
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -23,7 +23,8 @@ Detector: TypeAlias = Callable[[Image], list[Box]]
 """Takes a picture, uint8, (height, width, 3) BGR or (height, width) gray; returns its faces' boxes, largest first.
 
 A box frames the whole face, as OpenCV's frontal cascade does. So the box of a face at the edge extends beyond the
-picture; at least half of it is inside.
+picture; at least half of it is inside. A detector that finds landmarks too returns each box as a ``FaceBox`` and has a
+true attribute ``finds_landmarks``.
 """
 
 _SMALLEST_PICTURE = 8
@@ -104,6 +105,9 @@ class NetworkDetector(ABC):
     crop_margin: float
     """The margin of the crop around a face, as a share of its side."""
 
+    finds_landmarks = False
+    """Whether ``corners`` gives landmarks too."""
+
     CROP_SCALE = 4
     """How many times as large a face is in its crop as the smallest face is in the whole picture, as the network sees
     both."""
@@ -121,7 +125,8 @@ class NetworkDetector(ABC):
             smallest: the side in pixels of the smallest face to find.
 
         Returns:
-            x1 y1 x2 y2, (faces, 4), float32, in pixels of the image; highest score first.
+            x1 y1 x2 y2, (faces, 4), float32, in pixels of the image; highest score first. If it finds landmarks, x and
+            y of each of them follow: (faces, 14).
         """
 
     def __call__(self, image: Image) -> list[Box]:
@@ -170,7 +175,11 @@ class NetworkDetector(ABC):
             corners = self.corners(_to_color(image), smallest)
         if not np.isfinite(corners).all():
             raise DetectorError("The detector's model file is damaged: its boxes are not numbers.")
-        return [self.framing.square(x1, y1, x2, y2) for x1, y1, x2, y2 in corners.tolist() if x1 < x2 and y1 < y2]
+        return [self._square(*row) for row in corners.tolist() if row[0] < row[2] and row[1] < row[3]]
+
+    def _square(self, x1: float, y1: float, x2: float, y2: float, *points: float) -> Box:
+        box = self.framing.square(x1, y1, x2, y2)
+        return FaceBox(*box.xyxy, Landmarks(*zip(points[::2], points[1::2], strict=True))) if points else box
 
 
 def check_min_face(min_face: float) -> None:

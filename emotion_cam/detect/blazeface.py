@@ -104,7 +104,7 @@ def decode(logits: Floats, boxes: Floats, centers: Floats, threshold: float) -> 
     Args:
         logits: (anchors,).
         boxes: (anchors, 16), in pixels of the network's input: the face's center relative to the anchor's, its width
-            and height, and six points of it, which are not used.
+            and height, and six points of it, which are not used: they do not have the mouth's corners.
         centers: the anchors' centers, (anchors, 2), in the same pixels.
         threshold: the least score of a face, in (0, 1).
 

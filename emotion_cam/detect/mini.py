@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,14 +20,12 @@ from emotion_cam.defaults import MIN_FACE
 from emotion_cam.detect.base import Floats, check_min_face, largest_first, mostly_inside, same_face
 from emotion_cam.errors import DetectorError
 from emotion_cam.litert import open_interpreter
+from emotion_cam.pool import Pool
 from emotion_cam.preprocess import crop_gray, reduce_by_halves
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, FaceBox, Image, Landmarks
 
 STRIDES = (8, 16, 32)
 """How many pixels of the picture lie between two places of each of the network's outputs."""
-
-POINTS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
-"""The landmarks, in the network's order; right and left are the person's own."""
 
 SEARCHED, LOOKED, LOOK = 13, 40, 96
 """Sides in pixels: of the smallest face in a search, of a face in a look, and of that look itself."""
@@ -54,7 +52,7 @@ class MiniFace(NamedTuple):
     Attributes:
         score: how sure it is that this is a face, and that it lies there, in (0, 1).
         x, y, side: the center and the side of the cascade's square around it, in pixels.
-        points: float32, (5, 2): x and y of POINTS, in pixels.
+        points: float32, (5, 2): x and y of the landmarks, in the order of ``Landmarks``, in pixels.
     """
 
     score: float
@@ -64,20 +62,16 @@ class MiniFace(NamedTuple):
     points: Floats
 
     @property
-    def box(self) -> Box:
-        """The square; it may reach over the edge of the picture."""
+    def box(self) -> FaceBox:
+        """The square with the landmarks; it may reach over the edge of the picture."""
         side = max(1, round(self.side))
         left, top = round(self.x - side / 2), round(self.y - side / 2)
-        return Box(left, top, left + side, top + side)
+        return FaceBox(left, top, left + side, top + side, self.landmarks)
 
     @property
-    def roll(self) -> float:
-        """By how many degrees the head is turned in the picture, clockwise as seen, in (-180, 180]."""
-        eyes, mouth = self.points[:2].mean(axis=0), self.points[3:].mean(axis=0)
-        across = self.points[1] - self.points[0] + self.points[4] - self.points[3]
-        down = mouth - eyes
-        # Both axes of the face tell of its turn; that of the mouth below the eyes is a quarter turn on.
-        return math.degrees(math.atan2(across[1] - down[0], across[0] + down[1]))
+    def landmarks(self) -> Landmarks:
+        """The points by name."""
+        return Landmarks(*((x, y) for x, y in self.points.tolist()))
 
     def moved(self, scale: tuple[float, float], left: float, top: float) -> MiniFace:
         """The same face in a picture that is ``scale`` (across, down) as large and begins at (left, top)."""
@@ -88,7 +82,7 @@ class MiniFace(NamedTuple):
 
 
 class MiniFaceDetector:
-    """The project's own network, as a ``StreamDetector`` that also knows landmarks.
+    """The project's own network, as a ``StreamDetector`` that also finds landmarks. Several threads may use one.
 
     Args:
         model: its TFLite file; None for the shipped one.
@@ -102,6 +96,8 @@ class MiniFaceDetector:
         ValueError: ``min_face`` is not in (0, 1], or a score not in (0, 1).
         DetectorError: the file is missing or no such network.
     """
+
+    finds_landmarks = True
 
     def __init__(
         self,
@@ -119,7 +115,7 @@ class MiniFaceDetector:
         if not model.is_file():
             raise DetectorError(f"The model file {model} does not exist.")
         self.min_face, self.threshold, self.known, self.proposal = min_face, threshold, known, proposal
-        self._network = _Network(model)
+        self._networks = Pool(partial(_Network, model))
 
     def __call__(self, image: Image) -> list[Box]:
         """Find the faces of a picture, as ``Detector`` says; none in a picture smaller than 8 × 8 pixels."""
@@ -160,7 +156,8 @@ class MiniFaceDetector:
         scale = SEARCHED / max(1.0, self.min_face * min(height, width))
         size = _on_grid(height * scale), _on_grid(width * scale)
         # Both sides are brought to the grid, which may stretch the picture by some per cent; a look mends that.
-        seen = self._network(_resized(_gray(image), size), self.proposal)
+        with self._networks as network:
+            seen = network(_resized(_gray(image), size), self.proposal)
         back = width / size[1], height / size[0]
         return [face.moved(back, 0, 0) for face in seen]
 
@@ -180,7 +177,9 @@ class MiniFaceDetector:
         area = near.padded((LOOK / LOOKED - 1) / 2)
         back = area.width / LOOK, area.height / LOOK
         best, most = None, 0.0
-        for there in self._network(_resized(crop_gray(image, area), (LOOK, LOOK)), least):
+        with self._networks as network:
+            seen = network(_resized(crop_gray(image, area), (LOOK, LOOK)), least)
+        for there in seen:
             face = there.moved(back, area.x1, area.y1)
             overlap = near.iou(face.box)
             if overlap > most and same_face(face.box, near) and mostly_inside(face.box, image):
@@ -189,7 +188,9 @@ class MiniFaceDetector:
 
 
 class _Network:
-    """The network on pictures of any size: an interpreter for each, as resizing one takes as long as a search."""
+    """The network on pictures of any size: an interpreter for each, as resizing one takes as long as a search. One
+    thread at a time may use it.
+    """
 
     def __init__(self, model: Path) -> None:
         self._model = model

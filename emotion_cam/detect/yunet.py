@@ -50,6 +50,7 @@ class YuNetDetector(NetworkDetector):
 
     framing = Framing(scale=1.12, down=-0.03)
     crop_margin = 1.0
+    finds_landmarks = True
 
     def __init__(self, model: AnyPath, min_face: float = MIN_FACE, threshold: float = 0.6) -> None:
         super().__init__(min_face)
@@ -78,9 +79,11 @@ class YuNetDetector(NetworkDetector):
             network.setInputSize((small.shape[1], small.shape[0]))
             _, faces = network.detect(small)
         if faces is None:
-            return np.zeros((0, 4), np.float32)
-        x, y, across, down = faces[np.argsort(-faces[:, -1], kind="stable"), :4].T
-        return np.asarray(np.stack([x, y, x + across, y + down], axis=1) / scale, np.float32)
+            return np.zeros((0, 14), np.float32)
+        # Each row: left, top, width, height; x and y of eyes, nose and mouth, in the order of Landmarks; score.
+        faces = faces[np.argsort(-faces[:, -1], kind="stable")]
+        corners = np.hstack([faces[:, :2], faces[:, :2] + faces[:, 2:4], faces[:, 4:14]])
+        return np.asarray(corners / scale, np.float32)
 
 
 def _open(model: Path, threshold: float) -> cv2.FaceDetectorYN:

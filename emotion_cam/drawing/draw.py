@@ -50,6 +50,8 @@ def annotate(image: Image, faces: Sequence[Face], view: View = View()) -> Image:
             _draw_explanation(canvas, face)
     for face in visible:
         _draw_outline(canvas, face, frame)
+        if view.landmarks:
+            _draw_landmarks(canvas, face, frame)
 
     # Labels matter more than bars, so all labels choose their places first.
     panels = [panel for face in visible for panel in label_panels(face, frame)]
@@ -70,6 +72,16 @@ def _draw_explanation(canvas: Image, face: Face) -> None:
     for prediction in sorted(face.predictions.values(), key=is_multiclass, reverse=True)[:1]:
         if prediction.class_map is not None and prediction.activation is not None:
             draw_activation(canvas, prediction.activation, prediction.class_map.box)
+
+
+def _draw_landmarks(canvas: Image, face: Face, frame: Box) -> None:
+    """Draw a white point with a dark ring at each landmark."""
+    radius = max(1, row_height(face.box, frame) // 6)
+    for x, y in face.landmarks or ():
+        # The center of the first pixel is (0.5, 0.5) for a landmark, and (0, 0) for OpenCV.
+        center = round(x - 0.5), round(y - 0.5)
+        cv2.circle(canvas, center, radius + 1, DARK, cv2.FILLED, cv2.LINE_AA)
+        cv2.circle(canvas, center, radius, WHITE, cv2.FILLED, cv2.LINE_AA)
 
 
 def _draw_outline(canvas: Image, face: Face, frame: Box) -> None:

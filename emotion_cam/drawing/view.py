@@ -11,6 +11,7 @@ class View:
 
     Attributes:
         bars: Draw a softmax bar for each label of a task that has more than two.
+        landmarks: Draw eyes, nose and mouth corners as points, where the detector finds them.
         explain: Highlight the regions of each face that support its label: the network's class activation map.
         blur: Blur the detected faces so that nobody can be recognized.
         picture: Draw on the picture; without it, boxes and labels stand on a dark background.
@@ -19,6 +20,7 @@ class View:
     """
 
     bars: bool = True
+    landmarks: bool = False
     explain: bool = False
     blur: bool = False
     picture: bool = True

@@ -14,7 +14,7 @@ from emotion_cam.pictures import as_bgr
 from emotion_cam.recognition.groups import make_groupings
 from emotion_cam.recognition.predictor import TaskPredictor
 from emotion_cam.recognition.tracker import MEMORY, Tracked, Tracker
-from emotion_cam.types import Box, Face, Image, Prediction
+from emotion_cam.types import Box, Face, Image, Prediction, landmarks_of
 
 
 class Recognizer:
@@ -83,6 +83,11 @@ class Recognizer:
     def tasks(self) -> tuple[str, ...]:
         """The tasks that are predicted for each face, in the order of ``Face.predictions``."""
         return tuple(predictor.task for predictor in self._predictors)
+
+    @property
+    def finds_landmarks(self) -> bool:
+        """Whether the detector finds landmarks, so that ``Face.landmarks`` is there."""
+        return bool(getattr(self._detector, "finds_landmarks", False))
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
         """Recognize the faces of a picture. Each prediction is the mean of those for the face and its mirror image.
@@ -242,4 +247,4 @@ class _Average:
 
 
 def _face(image: Image, box: Box, predictions: dict[str, Prediction], track: int | None = None) -> Face:
-    return Face(box.clipped(image.shape[1], image.shape[0]), predictions, track)
+    return Face(box.clipped(image.shape[1], image.shape[0]), predictions, track, landmarks_of(box))

@@ -18,7 +18,7 @@ from emotion_cam.sources.pictures import ImageSource
 from emotion_cam.sources.video import VideoSource
 
 
-def open_sink(path: str | Path, source: Source) -> Sink:
+def open_sink(path: str | Path, source: Source, *, landmarks: bool = False) -> Sink:
     """What ``emotion_cam.sinks.open_sink`` does; here are the sinks that it opens."""
     if Path(path) == STDOUT:
         return StdoutSink()
@@ -31,7 +31,7 @@ def open_sink(path: str | Path, source: Source) -> Sink:
         raise SinkError(f"{path} is a folder: add the name of a file that ends in one of {' '.join(SINKS)}.")
     check_suffix(path)
     refuse_inputs(source.paths, path)
-    return SINKS[path.suffix.lower()](path, source)
+    return SINKS[path.suffix.lower()](path, source, landmarks)
 
 
 def check_suffix(path: Path) -> None:
@@ -53,28 +53,29 @@ def refuse_inputs(inputs: Iterable[Path], *outputs: Path) -> None:
             raise SinkError(f"{path} is an input: choose another name for the output.")
 
 
-def _make_video(path: Path, source: Source) -> Sink:
+def _make_video(path: Path, source: Source, landmarks: bool) -> Sink:
     if isinstance(source, ImageSource):
         raise SinkError(f"{path} is a video, but the input is pictures: use .png, .jpg or a folder.")
     audio_from = source if isinstance(source, VideoSource) else None
     return VideoSink(path, fps=source.fps, audio_from=audio_from, live=source.live)
 
 
-def _make_image(path: Path, source: Source) -> Sink:
+def _make_image(path: Path, source: Source, landmarks: bool) -> Sink:
     numbered = source.frame_count != 1
     if numbered:
         refuse_inputs(source.paths, *(with_number(path, index) for index in range(len(source.paths))))
     return ImageSink(path, numbered=numbered)
 
 
-SINKS: dict[str, Callable[[Path, Source], Sink]] = {
+SINKS: dict[str, Callable[[Path, Source, bool], Sink]] = {
     ".mp4": _make_video,
     ".mkv": _make_video,
     ".png": _make_image,
     ".jpg": _make_image,
     ".jpeg": _make_image,
-    ".csv": lambda path, source: CsvSink(path),
-    ".jsonl": lambda path, source: JsonlSink(path),
-    ".html": lambda path, source: ReportSink(path),
+    ".csv": lambda path, source, landmarks: CsvSink(path, landmarks=landmarks),
+    ".jsonl": lambda path, source, landmarks: JsonlSink(path),
+    ".html": lambda path, source, landmarks: ReportSink(path),
 }
-"""What makes the sink for a file, by its suffix. A new kind of output is a class and a line here."""
+"""What makes the sink for a file, by its suffix, from its path, the source, and whether the detector finds landmarks. A
+new kind of output is a class and a line here."""

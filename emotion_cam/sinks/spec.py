@@ -64,20 +64,23 @@ class OutputSpec:
         return tuple(Path(str(path).replace(NAME, "stdin" if stem == "-" else stem)) for path in self.out)
 
     @contextlib.contextmanager
-    def open(self, source: Source, controls: Controls, tasks: Sequence[str] = ()) -> Iterator[list[Sink]]:
+    def open(
+        self, source: Source, controls: Controls, tasks: Sequence[str] = (), *, landmarks: bool = False
+    ) -> Iterator[list[Sink]]:
         """Open all outputs; they are whole once the context is left.
 
         Args:
             source: where the results come from.
             controls: what the window's keys change.
             tasks: what each face is recognized for; the window's keys can hide them.
+            landmarks: whether the detector finds them, and CSV tables have columns for them.
 
         Raises:
             SinkError: an output cannot be opened.
             MissingExtraError: an output needs an extra that is not installed.
         """
         with contextlib.ExitStack() as stack:
-            sinks = [stack.enter_context(open_sink(path, source)) for path in self.out]
+            sinks = [stack.enter_context(open_sink(path, source, landmarks=landmarks)) for path in self.out]
             if self.has_virtual_camera:
                 from emotion_cam.sinks.virtual_camera import VirtualCameraSink
 
@@ -97,19 +100,20 @@ class OutputSpec:
             yield sinks
 
 
-def open_sink(path: str | Path, source: Source) -> Sink:
+def open_sink(path: str | Path, source: Source, *, landmarks: bool = False) -> Sink:
     """The sink for a path: chosen by its suffix, a folder for pictures, or - for JSON Lines on standard output.
 
     Args:
         path: what to write.
         source: where the results come from.
+        landmarks: whether a CSV table has columns for the faces' landmarks.
 
     Raises:
         SinkError: nothing is written under that suffix, the place cannot be written to, or it is the source itself.
     """
     from emotion_cam.sinks.registry import open_sink as open_by_suffix
 
-    return open_by_suffix(path, source)
+    return open_by_suffix(path, source, landmarks=landmarks)
 
 
 def refuse_duplicates(out: Sequence[Path]) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from emotion_cam.errors import SinkError
 from emotion_cam.result import Result
 from emotion_cam.sinks.base import FileSink, Sink, sink_errors
-from emotion_cam.tables import COLUMNS, rows_of
+from emotion_cam.tables import columns_of, rows_of
 
 
-class _TextSink(FileSink):
+class TextSink(FileSink):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         with sink_errors(self.path):
@@ -26,19 +26,25 @@ class _TextSink(FileSink):
         self._file.close()
 
 
-class CsvSink(_TextSink):
-    """A CSV table with a row for each face, task and label."""
+class CsvSink(TextSink):
+    """A CSV table with a row for each face, task and label.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: the file.
+        landmarks: whether it has columns for landmarks.
+    """
+
+    def __init__(self, path: str | Path, *, landmarks: bool = False) -> None:
         super().__init__(path)
+        self._landmarks = landmarks
         self._table = csv.writer(self._file, lineterminator="\n")
-        self._table.writerow(COLUMNS)
+        self._table.writerow(columns_of(landmarks=landmarks))
 
     def _add(self, result: Result) -> None:
-        self._table.writerows(rows_of(result.frame, result.faces))
+        self._table.writerows(rows_of(result.frame, result.faces, landmarks=self._landmarks))
 
 
-class JsonlSink(_TextSink):
+class JsonlSink(TextSink):
     """JSON Lines: an object for each frame, with every face and every score."""
 
     def _add(self, result: Result) -> None:

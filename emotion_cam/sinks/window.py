@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 TITLE = "emotion-cam"
 """The title of the window."""
 
-SWITCHES = {"a": "bars", "e": "explain", "b": "blur"}
+SWITCHES = {"a": "bars", "l": "landmarks", "e": "explain", "b": "blur"}
 """The keys that turn an attribute of the view on and off. A new switch is a line here."""
 
 ALIASES = {"\x1b": "q", "\r": " "}

@@ -20,6 +20,7 @@ import pytest
 from emotion_cam import __version__
 from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.sources.devices import CameraInfo
+from emotion_cam.tables import LANDMARK_COLUMNS
 from emotion_cam.types import Box, Image
 from tests.command import emotion_cam
 
@@ -72,6 +73,20 @@ def test_the_same_file_gives_the_same_table_twice(film: Path) -> None:
     for name in ("a.csv", "b.csv"):
         assert emotion_cam("--video", film, "--out", name).exit_code == 0
     assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+
+
+def test_tables_have_landmarks_with_a_detector_that_finds_them(film: Path) -> None:
+    plain = "source,frame,time,face,track,x1,y1,x2,y2,task,label,score,top"
+    for detector, header in (("haar", plain), ("mini", f"{plain},{','.join(LANDMARK_COLUMNS)}")):
+        assert emotion_cam("--video", film, "--out", "out.csv", "--detector", detector).exit_code == 0
+        first, *rows = Path("out.csv").read_text("utf-8").splitlines()
+        assert first == header
+        assert {row.count(",") for row in rows} == {header.count(",")}
+
+
+def test_landmarks_are_drawn_on_demand(photo: str) -> None:
+    plain, shown = picture("--detector", "mini"), picture("--detector", "mini", "--landmarks")
+    assert 5 * 9 < (plain != shown).any(axis=2).sum() < 5 * 250
 
 
 def test_files_are_mirrored_only_when_asked(photo: str) -> None:

@@ -19,7 +19,7 @@ from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.detect.registry import MODEL_FILES, ModelFile, find_model_file
 from emotion_cam.errors import DetectorError
 from emotion_cam.recognition.tracker import Tracker
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, FaceBox, Image, Landmarks, landmarks_of
 from tests.recognition.scenes import FPS, rectangles_in, with_rectangles
 
 
@@ -98,6 +98,16 @@ def test_a_moving_face_is_followed(detector: NetworkDetector, portrait: Image) -
         assert tracked.box.iou(face.moved(right, down)) > 0.75
 
 
+def test_yunet_finds_landmarks_and_blazeface_none(detector: NetworkDetector, portrait: Image, face: Box) -> None:
+    (upright,), (found,) = detector(portrait), detector(tilted(portrait, face, -15))  # clockwise
+    assert isinstance(found, FaceBox) == isinstance(upright, FaceBox) == detector.finds_landmarks
+    if isinstance(found, FaceBox) and isinstance(upright, FaceBox):
+        # By eye: right eye, left eye, nose, right and left corner of the mouth.
+        expected = np.array([[202, 110], [247, 107], [226, 130], [206, 148], [244, 148]])
+        assert np.abs(np.array(upright.landmarks) - expected).max() < 8
+        assert 3 < found.landmarks.roll - upright.landmarks.roll < 18  # YuNet's landmarks turn less than the head
+
+
 @pytest.mark.parametrize("name", list(MODEL_FILES))
 def test_the_command_line_recognizes_a_tilted_head(name: str, portrait: Image, face: Box, tmp_path: Path) -> None:
     photo, out = tmp_path / "photo.png", tmp_path / "out.csv"
@@ -151,6 +161,22 @@ def test_boxes_that_are_not_numbers_come_from_a_damaged_file(box: tuple[float, .
     detector.corners = lambda image, smallest: np.array([box], np.float32)  # type: ignore[method-assign]
     with pytest.raises(DetectorError, match=r"model file is damaged: its boxes are not numbers\.$"):
         detector(with_rectangles(A))
+
+
+def test_landmarks_go_with_their_box() -> None:
+    points = Landmarks((28, 40), (42, 40), (35, 46), (30, 54), (40, 54))
+
+    class WithLandmarks(RectangleDetector):
+        finds_landmarks = True
+
+        def corners(self, image: Image, smallest: float) -> Floats:
+            corners = super().corners(image, smallest)
+            moved = [points.moved(x - A.x1, y - A.y1) for x, y in corners[:, :2].tolist()]
+            return np.hstack([corners, np.array(moved, np.float32).reshape(-1, 10)])
+
+    detector = WithLandmarks()
+    assert detector(with_rectangles(A)) == [FaceBox(*A.xyxy, points)]
+    assert landmarks_of(detector.find_near(with_rectangles(A), A.moved(3, 3)) or A) == points
 
 
 def test_boxes_without_a_size_are_left_out() -> None:

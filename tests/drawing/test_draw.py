@@ -8,7 +8,7 @@ import pytest
 from emotion_cam.drawing.colors import PALETTE, PANEL_OPACITY
 from emotion_cam.drawing.draw import annotate
 from emotion_cam.drawing.view import View
-from emotion_cam.types import Box, Face, Image
+from emotion_cam.types import Box, Face, Image, Landmarks
 from tests.drawing.pixels import FER, HAPPY, blank, certain, changed, crop, extent, face, labeled, longest_run, noise
 
 NO_BARS = View(bars=False)
@@ -90,6 +90,19 @@ def test_bars_are_as_long_as_their_scores() -> None:
     assert lengths[:6] == pytest.approx([score * full for score in scores[:6]], abs=1)
     # In a pixel or two, gray letters have the color of the last bar by chance.
     assert lengths[6] == pytest.approx(scores[6] * full, abs=2)
+
+
+def test_landmarks_are_drawn_on_demand_where_they_are() -> None:
+    image, box = blank(320, 240, 90), Box(100, 80, 180, 160)
+    found = Face(box, landmarks=Landmarks((125.5, 110.5), (155.5, 112.5), (140.5, 125.5), (128.5, 140.5), (400.0, 9.0)))
+    without, shown = annotate(image, [found]), annotate(image, [found], View(landmarks=True))
+    assert np.array_equal(without, annotate(image, [Face(box)]))
+    assert np.array_equal(annotate(image, [Face(box)], View(landmarks=True)), without)
+    mask = changed(without, shown)
+    for x, y in ((125, 110), (155, 112), (140, 125), (128, 140)):
+        assert (shown[y, x] == 255).all()
+        mask[y - 6 : y + 7, x - 6 : x + 7] = False
+    assert not mask.any()
 
 
 def test_bars_can_be_left_out() -> None:

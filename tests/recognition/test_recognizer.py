@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from emotion_cam.card import shipped_models
+from emotion_cam.detect import open_detector
 from emotion_cam.errors import GroupError, ModelError
 from emotion_cam.preprocess import extract_face
 from emotion_cam.recognition.classifier import Classifier
@@ -26,6 +27,18 @@ def test_the_portrait_is_a_happy_woman(portrait: Image, face: Box) -> None:
     assert found.predictions["gender"].label == "woman"
     for prediction in found.predictions.values():
         assert prediction.scores.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_face_has_landmarks_with_a_detector_that_finds_them(portrait: Image, face: Box) -> None:
+    recognizer = Recognizer(without=["emotion", "gender"], detector=open_detector("mini"))
+    for found in (*recognizer(portrait), *recognizer.follow()(portrait, 0.0)):
+        assert found.landmarks is not None
+        assert found.roll == found.landmarks.roll
+        assert face.x1 < found.landmarks.right_eye[0] < found.landmarks.left_eye[0] < face.x2
+    assert recognizer.finds_landmarks
+    with_haar = Recognizer(without=["emotion", "gender"])
+    assert [found.landmarks for found in with_haar(portrait)] == [None]
+    assert not with_haar.finds_landmarks
 
 
 def test_an_empty_picture_has_no_face() -> None:

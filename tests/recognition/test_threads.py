@@ -56,6 +56,15 @@ def test_a_recognizer_gives_each_thread_its_own_answer(portrait: Image) -> None:
         assert answers == [expected[number]] * 8
 
 
+def test_the_network_of_this_project_gives_each_thread_its_own_answer(portrait: Image) -> None:
+    detector, images = open_detector("mini"), pictures(portrait)
+    expected = [detector(image) for image in images]
+    assert [len(boxes) for boxes in expected] == [1, 2, 0, 1]
+    found = at_the_same_time(lambda number: [detector(images[number]) for _ in range(20)])
+    for number, answers in enumerate(found):
+        assert answers == [expected[number]] * 20
+
+
 def test_followers_of_one_recognizer_run_at_the_same_time(portrait: Image) -> None:
     recognizer = Recognizer()
 

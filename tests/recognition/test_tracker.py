@@ -7,8 +7,9 @@ import pytest
 
 from emotion_cam.detect.base import same_face
 from emotion_cam.detect.haar import HaarDetector
+from emotion_cam.detect.mini import MiniFaceDetector
 from emotion_cam.recognition.tracker import HOLD, MEMORY, REDETECT_INTERVAL, Tracker
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, FaceBox, Image, Landmarks
 from tests.recognition.scenes import EMPTY, FPS, rectangles_in, with_portraits, with_rectangles
 
 
@@ -29,6 +30,36 @@ class FakeDetector:
 
     def find_near(self, image: Image, box: Box) -> Box | None:
         return next((face for face in self(image) if same_face(face, box)), None)
+
+
+def test_landmarks_follow_the_face_and_are_smoothed_like_the_box(portrait: Image) -> None:
+    tracker, detector = Tracker(MiniFaceDetector()), MiniFaceDetector()
+    for index in range(40):
+        right, down = 4 * index, 40 * np.sin(index / 8)
+        image = with_portraits(portrait, (200 + right, 220 + down))
+        (face,), (found,) = tracker(image, index / FPS), detector.find(image)
+        assert isinstance(face.box, FaceBox)
+        away = np.array(face.box.landmarks) - np.array(found.landmarks)
+        assert np.abs(away).max() < 0.12 * face.box.width
+
+
+def test_landmarks_are_smoothed_like_the_box(portrait: Image) -> None:
+    def with_nose(x: float) -> Box:
+        return FaceBox(280, 200, 360, 280, Landmarks(*[(x, 240.0)] * 5))
+
+    class Trembling(FakeDetector):
+        def __call__(self, image: Image) -> list[Box]:
+            return [with_nose(320)]
+
+        def find_near(self, image: Image, box: Box) -> Box | None:
+            return with_nose(324)
+
+    image, tracker, noses = with_portraits(portrait, (320, 240)), Tracker(Trembling()), []
+    for index in range(10):
+        (face,) = tracker(image, index / FPS)
+        assert isinstance(face.box, FaceBox)
+        noses.append(face.box.landmarks.nose[0])
+    assert noses == [320] * 4 + [322] * 4 + [323] * 2  # half of the way at each detection
 
 
 def test_a_moving_face_keeps_its_number_and_its_box_follows(portrait: Image) -> None:
@@ -131,6 +162,22 @@ def test_every_zero_searches_every_frame_in_full() -> None:
     assert detector.searches == [2] * 5
     with pytest.raises(ValueError, match="`every`"):
         Tracker(detector, every=-1)
+
+
+def test_how_often_is_searched_may_change_and_the_faces_keep_their_numbers(portrait: Image) -> None:
+    tracker = Tracker(HaarDetector())
+    for index in range(12):
+        tracker.every = 0 if index % 4 >= 2 else 0.2
+        assert [face.number for face in tracker(with_portraits(portrait, (150, 200)), index / FPS)] == [1]
+    detector = FakeDetector()
+    other = Tracker(detector, every=0.2)
+    for index in range(6):
+        other.every = 0 if index > 3 else 0.2
+        other(with_rectangles(), index / FPS)
+    assert detector.searches[-2:] == [2, 2]
+    assert max(detector.searches[1:4]) < 1
+    with pytest.raises(ValueError, match="`every`"):
+        other.every = -1
 
 
 def test_a_known_face_is_detected_again_several_times_a_second(portrait: Image) -> None:

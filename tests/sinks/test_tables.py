@@ -6,6 +6,7 @@ import json
 import os
 import select
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink, StdoutSink
 from emotion_cam.types import Box, Face, Prediction
-from tests.builders import FACES, result
+from tests.builders import FACES, LANDMARKS, result
 
 
 def test_csv_has_a_row_for_each_face_task_and_label(tmp_path: Path) -> None:
@@ -70,6 +71,34 @@ def test_jsonl_has_an_object_for_each_frame(tmp_path: Path) -> None:
     ]
     assert lines[2:] == [""]
     assert "é" in lines[1]
+
+
+def test_csv_has_columns_for_landmarks_where_the_detector_finds_them(tmp_path: Path) -> None:
+    with CsvSink(tmp_path / "faces.csv", landmarks=True) as sink:
+        sink.write(result(faces=[replace(FACES[1], landmarks=LANDMARKS), FACES[1]]))
+        sink.write(result(1))
+    assert (tmp_path / "faces.csv").read_text("utf-8") == (
+        "source,frame,time,face,track,x1,y1,x2,y2,task,label,score,top,roll,right_eye_x,right_eye_y,"
+        "left_eye_x,left_eye_y,nose_x,nose_y,right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y\n"
+        "clip.mp4,0,0.0,0,,50,60,70,84,,,,,-8.2,15.2,30.0,24.0,28.8,20.0,34.0,17.0,39.5,24.0,38.0\n"
+        "clip.mp4,0,0.0,1,,50,60,70,84,,,,,,,,,,,,,,,\n"
+        "clip.mp4,1,0.0,,,,,,,,,,,,,,,,,,,,,\n"
+    )
+
+
+def test_json_lines_have_landmarks_where_a_face_has_some(tmp_path: Path) -> None:
+    with JsonlSink(tmp_path / "faces.jsonl") as sink:
+        sink.write(result(faces=[replace(FACES[1], landmarks=LANDMARKS), FACES[1]]))
+    with_landmarks, without = json.loads((tmp_path / "faces.jsonl").read_text("utf-8"))["faces"]
+    assert with_landmarks["roll"] == -8.2
+    assert with_landmarks["landmarks"] == {
+        "right_eye": [15.2, 30.0],
+        "left_eye": [24.0, 28.8],
+        "nose": [20.0, 34.0],
+        "right_mouth": [17.0, 39.5],
+        "left_mouth": [24.0, 38.0],
+    }
+    assert list(without) == ["face", "track", "box", "predictions"]
 
 
 @pytest.mark.parametrize("make", [CsvSink, JsonlSink])

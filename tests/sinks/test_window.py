@@ -31,7 +31,7 @@ from emotion_cam.sinks.video import VideoSink
 from emotion_cam.sinks.window import WindowSink, task_keys
 from emotion_cam.sources import InputSpec
 from emotion_cam.types import Box, ClassMap, Face, Image
-from tests.builders import picture, prediction, read_frames, result
+from tests.builders import LANDMARKS, picture, prediction, read_frames, result
 
 TASKS = ("emotion", "gender")
 
@@ -243,6 +243,7 @@ FACE = Face(
         ),
         "gender": prediction(man=0.125, woman=0.875),
     },
+    landmarks=LANDMARKS.moved(140, 60),
 )
 
 
