@@ -40,7 +40,7 @@ class RunSpec:
     def __post_init__(self) -> None:
         if self.input.is_empty:
             raise ValueError("No input: give one of `camera`, `video` and `image`.")
-        if self.output.show is False and not (self.output.out or self.output.has_virtual_camera):
+        if self.output.show is False and not (self.output.out or self.output.feeds_programs):
             raise ValueError("No output requested: add `out` with a file, or drop `no_show`.")
 
 
@@ -93,7 +93,7 @@ def execute(spec: RunSpec, summary: RunSummary, *, progress: Progress = no_progr
     try:
         with contextlib.ExitStack() as stack:
             source = stack.enter_context(spec.input.open())
-            outputs = spec.output.open(source, controls, recognizer.tasks, landmarks=recognizer.finds_landmarks)
+            outputs = spec.output.open(source, controls, recognizer.labels, landmarks=recognizer.finds_landmarks)
             sinks = stack.enter_context(outputs)
             advance = stack.enter_context(progress(source))
 

@@ -82,7 +82,12 @@ class Recognizer:
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks that are predicted for each face, in the order of ``Face.predictions``."""
-        return tuple(predictor.task for predictor in self._predictors)
+        return tuple(self.labels)
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """The labels of each task, in the order of ``Face.predictions``."""
+        return {predictor.task: predictor.labels for predictor in self._predictors}
 
     @property
     def finds_landmarks(self) -> bool:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks.base import Sink
+from emotion_cam.sinks.intervals import IntervalSink
+from emotion_cam.sinks.parquet import ParquetSink
 from emotion_cam.sinks.pictures import FolderSink, ImageSink, with_number
 from emotion_cam.sinks.report import ReportSink
 from emotion_cam.sinks.spec import STDOUT
+from emotion_cam.sinks.subtitles import SubtitleSink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink, StdoutSink
 from emotion_cam.sinks.video import VideoSink
 from emotion_cam.sources.base import Source
@@ -29,15 +32,17 @@ def open_sink(path: str | Path, source: Source, *, landmarks: bool = False) -> S
         return FolderSink(path)
     if is_folder:
         raise SinkError(f"{path} is a folder: add the name of a file that ends in one of {' '.join(SINKS)}.")
-    check_suffix(path)
+    suffix = check_suffix(path)
     refuse_inputs(source.paths, path)
-    return SINKS[path.suffix.lower()](path, source, landmarks)
+    return SINKS[suffix](path, source, landmarks)
 
 
-def check_suffix(path: Path) -> None:
-    """Raise SinkError if no output has the suffix of this path."""
-    if path.suffix.lower() not in SINKS:
-        raise SinkError(f"{path} cannot be an output: its name must end in one of {' '.join(SINKS)}.")
+def check_suffix(path: Path) -> str:
+    """The suffix that chooses the output for a path, as SINKS has it. Raises SinkError if no output has it."""
+    for suffix in ("".join(path.suffixes[-2:]).lower(), path.suffix.lower()):
+        if suffix in SINKS:
+            return suffix
+    raise SinkError(f"{path} cannot be an output: its name must end in one of {' '.join(SINKS)}.")
 
 
 def refuse_inputs(inputs: Iterable[Path], *outputs: Path) -> None:
@@ -67,6 +72,17 @@ def _make_image(path: Path, source: Source, landmarks: bool) -> Sink:
     return ImageSink(path, numbered=numbered)
 
 
+def _over_time(make: Callable[[Path], Sink]) -> Callable[[Path, Source, bool], Sink]:
+    """What makes a sink for changes over time, of which pictures have none."""
+
+    def make_over_time(path: Path, source: Source, landmarks: bool) -> Sink:
+        if isinstance(source, ImageSource):
+            raise SinkError(f"{path} is for changes over time, but the input is pictures: use .csv or .jsonl.")
+        return make(path)
+
+    return make_over_time
+
+
 SINKS: dict[str, Callable[[Path, Source, bool], Sink]] = {
     ".mp4": _make_video,
     ".mkv": _make_video,
@@ -75,6 +91,10 @@ SINKS: dict[str, Callable[[Path, Source, bool], Sink]] = {
     ".jpeg": _make_image,
     ".csv": lambda path, source, landmarks: CsvSink(path, landmarks=landmarks),
     ".jsonl": lambda path, source, landmarks: JsonlSink(path),
+    ".parquet": lambda path, source, landmarks: ParquetSink(path),
+    ".vtt": _over_time(SubtitleSink),
+    ".srt": _over_time(SubtitleSink),
+    ".elan.tsv": _over_time(IntervalSink),
     ".html": lambda path, source, landmarks: ReportSink(path),
 }
 """What makes the sink for a file, by its suffix, from its path, the source, and whether the detector finds landmarks. A

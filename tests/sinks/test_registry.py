@@ -9,8 +9,11 @@ import pytest
 from emotion_cam.errors import SinkError
 from emotion_cam.sinks import open_sink
 from emotion_cam.sinks.base import Sink
+from emotion_cam.sinks.intervals import IntervalSink
+from emotion_cam.sinks.parquet import ParquetSink
 from emotion_cam.sinks.pictures import FolderSink, ImageSink
 from emotion_cam.sinks.report import ReportSink
+from emotion_cam.sinks.subtitles import SubtitleSink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink, StdoutSink
 from emotion_cam.sinks.video import VideoSink
 from emotion_cam.sources.base import Source
@@ -29,6 +32,12 @@ from tests.builders import file_names, result
         ("a.jpeg", ImageSink),
         ("a.csv", CsvSink),
         ("a.jsonl", JsonlSink),
+        ("a.parquet", ParquetSink),
+        ("a.vtt", SubtitleSink),
+        ("a.srt", SubtitleSink),
+        ("a.elan.tsv", IntervalSink),
+        ("a.b.ELAN.tsv", IntervalSink),
+        ("a.b.csv", CsvSink),
         ("a.html", ReportSink),
         ("-", StdoutSink),
     ],
@@ -61,13 +70,14 @@ def test_a_single_picture_goes_into_a_folder_if_the_path_ends_in_a_slash(photos:
         assert isinstance(sink, FolderSink)
 
 
-SUFFIXES = ".mp4 .mkv .png .jpg .jpeg .csv .jsonl .html"
+SUFFIXES = ".mp4 .mkv .png .jpg .jpeg .csv .jsonl .parquet .vtt .srt .elan.tsv .html"
 
 
 @pytest.mark.parametrize(
     ("out", "message"),
     [
         ("faces.xyz", f"{{}} cannot be an output: its name must end in one of {SUFFIXES}."),
+        ("faces.tsv", f"{{}} cannot be an output: its name must end in one of {SUFFIXES}."),
         ("faces", f"{{}} cannot be an output: its name must end in one of {SUFFIXES}."),
         ("photos", f"{{}} is a folder: add the name of a file that ends in one of {SUFFIXES}."),
         ("missing/faces.csv", "{} cannot be written: there is no folder {}/missing."),
@@ -84,6 +94,15 @@ def test_pictures_do_not_become_a_video(photos: Path, tmp_path: Path) -> None:
         SinkError, match=r"out\.mp4 is a video, but the input is pictures: use \.png, \.jpg or a folder"
     ):
         open_sink(tmp_path / "out.mp4", ImageSource(photos))
+
+
+@pytest.mark.parametrize("name", ["a.vtt", "a.srt", "a.elan.tsv"])
+def test_pictures_have_no_changes_over_time(photos: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        SinkError, match=r" is for changes over time, but the input is pictures: use \.csv or \.jsonl\.$"
+    ):
+        open_sink(tmp_path / name, ImageSource(photos))
+    assert file_names(tmp_path) == ["photos"]
 
 
 def test_the_source_is_never_overwritten(clip: Path, photos: Path, tmp_path: Path) -> None:
