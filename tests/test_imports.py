@@ -25,7 +25,7 @@ LAYERS = [
     {"sinks"},
     {"loop"},
     {"training", "pipeline"},
-    {"batch", "explain", "serve", "enrollment"},
+    {"batch", "corpus", "explain", "serve", "enrollment"},
     {"cli"},
     {"__main__", "__init__"},
 ]

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from emotion_cam.adaptation import Adaptation
 from emotion_cam.card import read_card
 from emotion_cam.checks import AnyPath, as_path, check_count
 from emotion_cam.errors import MissingExtraError, ModelError
@@ -51,6 +52,7 @@ class Classifier:
         folder: the model folder.
         runtime: "litert", the fast one, or "keras", which runs the Keras file itself and needs the extra ``train``.
         threads: the number of threads that LiteRT may use for one batch.
+        adaptation: what is added to the logits for one person; None for nothing.
 
     Attributes:
         card: the model's card.
@@ -61,7 +63,9 @@ class Classifier:
         TypeError, ValueError: ``folder`` is not a path, or ``threads`` not a whole number from 1.
     """
 
-    def __init__(self, folder: AnyPath, *, runtime: str = "litert", threads: int = 1) -> None:
+    def __init__(
+        self, folder: AnyPath, *, runtime: str = "litert", threads: int = 1, adaptation: Adaptation | None = None
+    ) -> None:
         folder = as_path(folder, "folder")
         check_count(threads, "threads")
         self.card = read_card(folder)
@@ -71,6 +75,7 @@ class Classifier:
         if not file.is_file():
             raise ModelError(f"{folder} is incomplete: it has no {file.name}.")
         self._file = file
+        self._adaptation = adaptation
         self._run, shape = _open_litert(file, threads) if runtime == "litert" else _open_keras(file)
         expected = (*self.card.size, 1, len(self.card.labels))
         if shape != expected:
@@ -99,7 +104,7 @@ class Classifier:
     def with_class_maps(self, crops: Sequence[Image]) -> tuple[Scores, ClassMaps | None]:
         """Score faces in one batch, and return the class activation maps that the scores were computed from.
 
-        The maps take no extra time.
+        The maps take no extra time. They are the network's own: an adaptation changes the scores alone.
 
         Args:
             crops: as for ``__call__``, which also names the errors.
@@ -118,7 +123,7 @@ class Classifier:
             raise ModelError(f"{self._file} cannot be run; export it again.") from error
         if scores.shape != (len(crops), len(self.card.labels)) or not np.isfinite(scores).all():
             raise ModelError(f"{self._file} is damaged: its scores are not numbers between 0 and 1; export it again.")
-        return scores, maps
+        return scores if self._adaptation is None else self._adaptation.apply(scores), maps
 
 
 def _stacked(crops: Sequence[Image], size: tuple[int, int]) -> Image:

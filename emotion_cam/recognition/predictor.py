@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from emotion_cam.adaptation import Adaptation
 from emotion_cam.checks import AnyPath
 from emotion_cam.preprocess import extract_face
 from emotion_cam.recognition.classifier import Classifier
@@ -22,6 +23,7 @@ class TaskPredictor:
         threads: the number of threads that the network may use.
         min_confidence: the score below which a prediction counts as unsure; None for the one of the model's card.
         grouping: the label groups; None for the model's own labels.
+        adaptation: what is added to the logits for one person; None for nothing.
 
     Attributes:
         task: the card's task.
@@ -41,8 +43,9 @@ class TaskPredictor:
         threads: int = 1,
         min_confidence: float | None = None,
         grouping: Grouping | None = None,
+        adaptation: Adaptation | None = None,
     ) -> None:
-        self._classifier = Classifier(folder, runtime=runtime, threads=threads)
+        self._classifier = Classifier(folder, runtime=runtime, threads=threads, adaptation=adaptation)
         card = self._classifier.card
         self._min_confidence = card.min_confidence if min_confidence is None else min_confidence
         self._grouping = make_groupings([card.labels], {})[0] if grouping is None else grouping

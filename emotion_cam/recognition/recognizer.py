@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+from emotion_cam.adaptation import choose_adaptations
 from emotion_cam.card import choose_models, read_card
-from emotion_cam.checks import AnyPath, as_names, check_count, check_number
+from emotion_cam.checks import AnyPath, as_names, as_paths, check_count, check_number
 from emotion_cam.defaults import SEARCH_EVERY, SMOOTH
 from emotion_cam.detect.base import Detector
 from emotion_cam.detect.haar import HaarDetector
@@ -42,10 +43,11 @@ class Recognizer:
         min_confidence: the score below which a prediction counts as unsure, in [0, 1]; by default the one of each
             model's card.
         groups: labels under a common name, as in ``{"positive": ["happy", "surprise"]}``; their scores are summed.
+        adapt: files of `emotion-cam adapt`, or one: each adapts the model of its task to one person.
 
     Raises:
         ModelError: a model folder is missing, incomplete or inconsistent, two are for the same task, or there is no
-            such runtime or no model for a task to leave out.
+            such runtime or no model for a task to leave out, or a file of ``adapt`` does not fit its model.
         GroupError: the groups do not fit the models' labels.
         DetectorError: no detector is given, and this OpenCV has no cascades.
         MissingExtraError: the runtime is Keras, which is not installed.
@@ -62,6 +64,7 @@ class Recognizer:
         threads: int = 1,
         min_confidence: float | None = None,
         groups: Mapping[str, str | Sequence[str]] | None = None,
+        adapt: AnyPath | Sequence[AnyPath] | None = None,
     ) -> None:
         if detector is not None and not callable(detector):
             raise TypeError(f"`detector` must be a detector, as open_detector opens it, not {detector!r}.")
@@ -73,9 +76,17 @@ class Recognizer:
         folders = choose_models(() if models is None else models, without)
         named = {name: as_names(labels, "groups") for name, labels in (groups or {}).items()}
         groupings = make_groupings([read_card(folder).labels for folder in folders], named)
+        adaptations = choose_adaptations(as_paths(adapt, "adapt"), folders)
         self._predictors = [
-            TaskPredictor(folder, runtime=runtime, threads=threads, min_confidence=min_confidence, grouping=grouping)
-            for folder, grouping in zip(folders, groupings, strict=True)
+            TaskPredictor(
+                folder,
+                runtime=runtime,
+                threads=threads,
+                min_confidence=min_confidence,
+                grouping=grouping,
+                adaptation=adaptation,
+            )
+            for folder, grouping, adaptation in zip(folders, groupings, adaptations, strict=True)
         ]
         self._detector = HaarDetector() if detector is None else detector
 

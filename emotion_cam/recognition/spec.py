@@ -23,6 +23,7 @@ class ModelSpec:
         without: A task to leave out, as in gender; its model is not even loaded. May be repeated.
         group: Labels under a common name, with the sum of their scores, as in positive=happy,surprise. May be
             repeated.
+        adapt: A file of `emotion-cam adapt`, which adapts the model of its task to one person. May be repeated.
         min_confidence: The score below which a label reads “unsure”; 0 for never. Each model's card has its own
             default.
         smooth: How many seconds of a video each face's scores are averaged over; 0 shows every frame's own scores.
@@ -42,6 +43,7 @@ class ModelSpec:
     model: tuple[Path, ...] = ()
     without: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
+    adapt: tuple[Path, ...] = ()
     min_confidence: float | None = None
     smooth: float = SMOOTH
     runtime: str = "litert"
@@ -83,6 +85,7 @@ class ModelSpec:
             threads=self.threads,
             min_confidence=self.min_confidence,
             groups=parse_groups(self.group),
+            adapt=self.adapt,
         )
 
     def search_every(self, *, hides_faces: bool) -> float:
