@@ -276,6 +276,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         margin: what is added to the detector's box on every side, as a share of the box's side, in MARGINS.
         min_confidence: the top score below which the model calls itself unsure.
         steady: whether the label stays the same while a face is in view, as with gender.
+        upright_from: the roll of a face in degrees from which on its crop is turned upright; None for never.
         network: the name of the architecture; "" if unknown.
         parameters: the number of weights; None if unknown.
         data, training, before, parts, teachers: as in Origin.
@@ -288,6 +289,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     margin: Annotated[float, Meta(ge=MARGINS[0], le=MARGINS[1])]
     min_confidence: Share = 0.0
     steady: bool = False
+    upright_from: Annotated[float, Meta(ge=0, le=180)] | None = None
     network: str = ""
     parameters: Count | None = None
     data: tuple[DataEntry, ...] = ()

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from emotion_cam.pictures import as_picture
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, Image, landmarks_of
 
 
-def extract_face(image: Image, box: Box, size: tuple[int, int], margin: float = 0.0) -> Image:
+def extract_face(image: Image, box: Box, size: tuple[int, int], margin: float = 0.0, roll: float = 0.0) -> Image:
     """Crop a face, convert it to gray and resize it to the input size of a network.
 
     Where the crop extends beyond the picture, the picture's edge pixels are repeated, so a face at the edge is neither
@@ -20,6 +20,7 @@ def extract_face(image: Image, box: Box, size: tuple[int, int], margin: float = 
         box: the face as the detector found it; it may extend beyond the picture.
         size: (height, width) of the result.
         margin: added on every side of the box, as a share of its side; negative for a tighter crop.
+        roll: by how many degrees the head is turned, clockwise as seen; the crop is turned back around its center.
 
     Returns:
         Gray, uint8 in [0, 255], of shape ``size``.
@@ -28,11 +29,27 @@ def extract_face(image: Image, box: Box, size: tuple[int, int], margin: float = 
         ValueError: the box with its margin is empty or does not overlap the picture.
         TypeError, ValueError: ``image`` is not a picture; see ``pictures.as_picture``.
     """
-    face = crop_gray(as_picture(image), box.padded(margin))
+    image, area = as_picture(image), box.padded(margin)
+    face = _upright(image, area, roll) if roll else crop_gray(image, area)
     height, width = size
     # Area averaging prevents aliasing when a face shrinks; it would make an enlarged one blocky.
     method = cv2.INTER_AREA if face.shape[0] > height else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(reduce_by_halves(face, size), (width, height), interpolation=method), np.uint8)
+
+
+def roll_to_correct(box: Box, upright_from: float | None) -> float:
+    """By how many degrees the crop of a face is to be turned: the ``roll`` for ``extract_face``.
+
+    Args:
+        box: the face as the detector found it.
+        upright_from: the roll in degrees from which on a crop is turned; None for never. A model's card has it.
+
+    Returns:
+        The face's roll, or 0 if it is less, or if the detector did not find landmarks.
+    """
+    if upright_from is None or (landmarks := landmarks_of(box)) is None:
+        return 0.0
+    return roll if abs(roll := landmarks.roll) >= upright_from else 0.0
 
 
 def crop(image: Image, box: Box) -> Image:
@@ -80,6 +97,16 @@ def reduce_by_halves(image: Image, size: tuple[int, int]) -> Image:
         half = image.shape[1] // 2, image.shape[0] // 2
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     return image
+
+
+def _upright(image: Image, box: Box, roll: float) -> Image:
+    """As ``crop_gray``, of a box that is turned by so many degrees: what is in it stands upright."""
+    around = box.around_turned(roll)
+    larger = crop_gray(image, around)
+    turn = cv2.getRotationMatrix2D(((around.width - 1) / 2, (around.height - 1) / 2), roll, 1)
+    turn[:, 2] -= (around.width - box.width) / 2, (around.height - box.height) / 2
+    turned = cv2.warpAffine(larger, turn, (box.width, box.height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8)
 
 
 def _inside(image: Image, box: Box) -> Box:

@@ -72,6 +72,13 @@ class Box:
         """This box moved by a number of pixels."""
         return Box(self.x1 + right, self.y1 + down, self.x2 + right, self.y2 + down)
 
+    def around_turned(self, degrees: float) -> Box:
+        """The upright box around this one when it is turned around its center."""
+        cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+        dx = math.ceil((self.width * cos + self.height * sin - self.width) / 2 - 1e-9)
+        dy = math.ceil((self.width * sin + self.height * cos - self.height) / 2 - 1e-9)
+        return Box(self.x1 - dx, self.y1 - dy, self.x2 + dx, self.y2 + dy)
+
     def towards(self, other: Box, share: float) -> Box:
         """The box between this one (share 0) and another (share 1)."""
         pairs = zip(self.xyxy, other.xyxy, strict=True)
@@ -197,14 +204,16 @@ class ClassMap:
     Attributes:
         values: float32, (rows, columns, labels): the feature maps; the mean of each one is its label's logit.
         box: the area they cover: the face with the model's margin, in pixels; it may extend beyond the picture.
+        roll: by how many degrees that area is turned around its center, clockwise as seen.
     """
 
     values: npt.NDArray[np.float32]
     box: Box
+    roll: float = 0.0
 
     def mirrored(self, picture_width: int) -> ClassMap:
         """The map after its picture was flipped left to right."""
-        return ClassMap(self.values[:, ::-1], self.box.mirrored(picture_width))
+        return ClassMap(self.values[:, ::-1], self.box.mirrored(picture_width), -self.roll)
 
 
 UNSURE = "unsure"

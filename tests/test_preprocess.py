@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from emotion_cam.preprocess import crop, crop_gray, extract_face
-from emotion_cam.types import Box, Image
+from emotion_cam.preprocess import crop, crop_gray, extract_face, roll_to_correct
+from emotion_cam.types import Box, FaceBox, Image, Landmarks
 
 
 def gradient(height: int = 40, width: int = 60) -> Image:
@@ -88,3 +88,31 @@ def test_large_faces_are_shrunk_almost_exactly(side: int) -> None:
 def test_a_box_without_a_pixel_is_refused(box: Box) -> None:
     with pytest.raises(ValueError, match="no pixel"):
         extract_face(gradient(), box, (48, 48))
+
+
+@pytest.mark.parametrize("degrees", [-45, 20, 45])
+@pytest.mark.parametrize("margin", [0.0, 0.2])
+def test_a_tilted_face_is_turned_upright_around_its_center(
+    portrait: Image, face: Box, degrees: float, margin: float
+) -> None:
+    center = (face.x1 + face.x2 - 1) / 2, (face.y1 + face.y2 - 1) / 2
+    turn = cv2.getRotationMatrix2D(center, -degrees, 1)  # clockwise
+    tilted = np.asarray(cv2.warpAffine(portrait, turn, portrait.shape[1::-1]), np.uint8)
+    upright = extract_face(portrait, face, (48, 48), margin).astype(int)
+    turned_back = extract_face(tilted, face, (48, 48), margin, roll=degrees)
+    assert np.abs(turned_back - upright).mean() < 3
+    assert np.abs(extract_face(tilted, face, (48, 48), margin) - upright).mean() > 20
+
+
+def test_a_face_at_the_edge_may_be_turned_too() -> None:
+    flat = np.full((40, 60), 90, np.uint8)
+    assert (extract_face(flat, Box(-8, -8, 16, 16), (24, 24), roll=30) == 90).all()
+
+
+def test_a_roll_is_corrected_from_some_degrees_on_where_it_is_known() -> None:
+    by_30 = Landmarks((-0.37, -0.5), (0.5, 0.0), (0, 0), (-0.87, 0.37), (0.0, 0.87))
+    assert by_30.roll == pytest.approx(30, abs=0.2)
+    box = FaceBox(0, 0, 9, 9, by_30)
+    assert [roll_to_correct(box, least) for least in (None, 31, 29, 0)] == [0, 0, by_30.roll, by_30.roll]
+    assert roll_to_correct(FaceBox(0, 0, 9, 9, by_30.mirrored(9)), 29) == pytest.approx(-by_30.roll)
+    assert roll_to_correct(Box(0, 0, 9, 9), 0) == 0

@@ -77,6 +77,14 @@ def test_a_mirrored_map_stays_on_its_pixels() -> None:
     assert class_map is not None
     assert np.array_equal(class_map.values, values[:, ::-1])
     assert class_map.box == Box(2, 0, 11, 4)
+    assert dataclasses.replace(class_map, roll=20.0).mirrored(10).roll == -20
+
+
+def test_a_turned_box_lies_inside_the_box_around_it() -> None:
+    box = Box(10, 20, 50, 40)
+    assert [box.around_turned(degrees) for degrees in (0, 180)] == [box, box]
+    assert box.around_turned(90) == box.around_turned(-90) == Box(20, 10, 40, 50)
+    assert Box(0, 0, 100, 100).around_turned(45) == Box(-21, -21, 121, 121)
 
 
 UPRIGHT = Landmarks((-2, -1), (2, -1), (0, 1), (-1.5, 3), (1.5, 3))

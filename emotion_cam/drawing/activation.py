@@ -15,7 +15,7 @@ OPACITY = 0.6
 """The opacity of the strongest region; the face stays recognizable."""
 
 
-def draw_activation(image: Image, activation: npt.NDArray[np.float32], box: Box) -> None:
+def draw_activation(image: Image, activation: npt.NDArray[np.float32], box: Box, roll: float = 0.0) -> None:
     """Draw a class activation map over the area it covers, in place: the stronger a region, the more opaque.
 
     Regions with negative activation stay unchanged. The color map is matplotlib's viridis, whose lightness increases
@@ -25,16 +25,27 @@ def draw_activation(image: Image, activation: npt.NDArray[np.float32], box: Box)
         image: uint8, (height, width, 3), BGR.
         activation: float32, (rows, columns), in logits; the maximum gets full color if it is above 1.
         box: the area that the map covers; it may extend beyond the picture.
+        roll: by how many degrees that area is turned around its center, clockwise as seen.
     """
-    visible = box.clipped(image.shape[1], image.shape[0])
-    if not visible.area:
+    if not box.clipped(image.shape[1], image.shape[0]).area:
         return
-    smooth = cv2.resize(activation, (box.width, box.height), interpolation=cv2.INTER_CUBIC)
+    smooth = np.asarray(cv2.resize(activation, (box.width, box.height), interpolation=cv2.INTER_CUBIC), np.float32)
+    if roll:
+        smooth, box = _turned(smooth, box, roll)
+    visible = box.clipped(image.shape[1], image.shape[0])
     part = region(smooth, visible.moved(-box.x1, -box.y1))
     strength = np.clip(part * (255 / max(1.0, float(activation.max()))), 0, 255).astype(np.uint8)
     kept, added = (cv2.applyColorMap(strength, table) for table in _color_tables())
     area = region(image, visible)
     area[:] = cv2.add(cv2.multiply(area, kept, scale=1 / 255), added)
+
+
+def _turned(values: npt.NDArray[np.float32], box: Box, roll: float) -> tuple[npt.NDArray[np.float32], Box]:
+    """The values of a turned box as those of the upright box around it: 0 outside of the turned one."""
+    around = box.around_turned(roll)
+    turn = cv2.getRotationMatrix2D(((box.width - 1) / 2, (box.height - 1) / 2), -roll, 1)
+    turn[:, 2] += (around.width - box.width) / 2, (around.height - box.height) / 2
+    return np.asarray(cv2.warpAffine(values, turn, (around.width, around.height)), np.float32), around
 
 
 @cache

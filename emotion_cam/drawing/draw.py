@@ -71,7 +71,7 @@ def _draw_explanation(canvas: Image, face: Face) -> None:
     """Draw the class activation map of the first prediction with more than two labels, or else of the first one."""
     for prediction in sorted(face.predictions.values(), key=is_multiclass, reverse=True)[:1]:
         if prediction.class_map is not None and prediction.activation is not None:
-            draw_activation(canvas, prediction.activation, prediction.class_map.box)
+            draw_activation(canvas, prediction.activation, prediction.class_map.box, prediction.class_map.roll)
 
 
 def _draw_landmarks(canvas: Image, face: Face, frame: Box) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from emotion_cam.card import read_card
 from emotion_cam.errors import ModelError
 from emotion_cam.explain.gradients import Map, first_layers, grad_cam, guided, guided_backpropagation
-from emotion_cam.preprocess import extract_face
+from emotion_cam.preprocess import extract_face, roll_to_correct
 from emotion_cam.recognition.classifier import load_keras
 from emotion_cam.types import Box, Image
 
@@ -69,7 +69,8 @@ class Explainer:
             box: the face; it may reach beyond the picture.
             name: the name of the face in the title.
         """
-        face = extract_face(image, box, self.card.size, self.card.margin)
+        roll = roll_to_correct(box, self.card.upright_from)
+        face = extract_face(image, box, self.card.size, self.card.margin, roll)
         pixels = face.astype(np.float32)[None, ..., None]
         scores = np.asarray(self._model(pixels, training=False))[0]
         index = int(scores.argmax())

@@ -8,7 +8,7 @@ import numpy as np
 
 from emotion_cam.adaptation import Adaptation
 from emotion_cam.checks import AnyPath
-from emotion_cam.preprocess import extract_face
+from emotion_cam.preprocess import extract_face, roll_to_correct
 from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.recognition.groups import Grouping, make_groupings
 from emotion_cam.types import Box, ClassMap, Image, Prediction
@@ -58,7 +58,8 @@ class TaskPredictor:
 
         Args:
             image: uint8, (height, width, 3), BGR.
-            boxes: the places of the faces; they may extend beyond the picture.
+            boxes: the places of the faces; they may extend beyond the picture. One with landmarks is turned upright, if
+                its roll is at least the ``upright_from`` of the card.
             mirrored: for each face, whether the network gets its mirror image; None for no face.
 
         Returns:
@@ -66,13 +67,19 @@ class TaskPredictor:
         """
         card = self._classifier.card
         flips = np.zeros(len(boxes), bool) if mirrored is None else np.asarray(mirrored, bool)
-        crops = [extract_face(image, box, card.size, card.margin) for box in boxes]
+        rolls = [roll_to_correct(box, card.upright_from) for box in boxes]
+        crops = [
+            extract_face(image, box, card.size, card.margin, roll) for box, roll in zip(boxes, rolls, strict=True)
+        ]
         crops = [crop[:, ::-1] if flip else crop for crop, flip in zip(crops, flips, strict=True)]
         scores, maps = self._classifier.with_class_maps(crops)
         class_maps: list[ClassMap | None] = [None] * len(boxes)
         if maps is not None:
             maps[flips] = maps[flips][:, :, ::-1]
-            class_maps = [ClassMap(values, box.padded(card.margin)) for values, box in zip(maps, boxes, strict=True)]
+            class_maps = [
+                ClassMap(values, box.padded(card.margin), roll)
+                for values, box, roll in zip(maps, boxes, rolls, strict=True)
+            ]
         return [
             self._grouping(Prediction(card.labels, row, self._min_confidence, class_map))
             for row, class_map in zip(scores, class_maps, strict=True)

@@ -55,6 +55,19 @@ def test_the_region_that_supports_the_label_is_highlighted(mirror: bool) -> None
     assert 170 < xs.min() <= xs.max() < 220
 
 
+def test_the_map_of_a_crop_that_was_turned_upright_is_turned_with_the_face() -> None:
+    image, box = blank(400, 300, 128), Box(140, 90, 260, 210)
+    face = explained(box, peak(0, 1))  # above the center
+    mood = face.predictions["mood"]
+    assert mood.class_map is not None
+    turned = replace(face, predictions={"mood": replace(mood, class_map=replace(mood.class_map, roll=90.0))})
+    ys, xs = np.nonzero(overlay(image, turned) > 40)
+    assert 130 <= ys.min() <= ys.max() <= 170
+    assert 200 < xs.min() <= xs.max() < 265  # to the right of it, as the head lies to the right
+    beyond = explained(Box(340, 90, 460, 210), peak(1, 2), Box(340, 90, 460, 210))
+    assert overlay(image, beyond).shape == image.shape[:2]
+
+
 def test_a_map_may_cover_more_than_the_box_and_extend_beyond_the_picture() -> None:
     image, box = blank(200, 200, 128), Box(0, 50, 90, 150)
     difference = overlay(image, explained(box, peak(1, 2), Box(-60, 20, 120, 180)))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from emotion_cam.card import shipped_models
+from emotion_cam.card import read_card, shipped_models, write_card
 from emotion_cam.preprocess import extract_face
 from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.recognition.groups import make_groupings
 from emotion_cam.recognition.predictor import TaskPredictor
-from emotion_cam.types import Box, Image
+from emotion_cam.types import Box, FaceBox, Image, Landmarks
 
 TASKS = ["emotion", "gender"]
 
@@ -44,6 +47,23 @@ def test_each_face_may_be_mirrored_and_its_class_map_is_mirrored_back(portrait: 
     assert mirrored.class_map.box == face
     (both,) = predictor.both(portrait, [face])
     assert both.scores == pytest.approx((plain.scores + mirrored.scores) / 2, abs=1e-6)
+
+
+def test_a_tilted_face_is_turned_upright_where_the_card_says_so(
+    portrait: Image, face: Box, emotion_model: Path
+) -> None:
+    by_30 = Landmarks((-0.37, -0.5), (0.5, 0.0), (0, 0), (-0.87, 0.37), (0.0, 0.87))
+    boxes = [FaceBox(*face.xyxy, by_30), face]
+    default = TaskPredictor(emotion_model)(portrait, boxes)
+    assert np.array_equal(default[0].scores, default[1].scores)
+    write_card(emotion_model, replace(read_card(emotion_model), upright_from=20.0))
+    predictor, classifier = TaskPredictor(emotion_model), Classifier(emotion_model)
+    turned, plain = predictor(portrait, boxes)
+    (expected,) = classifier([extract_face(portrait, face, classifier.card.size, classifier.card.margin, by_30.roll)])
+    assert turned.scores == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(plain.scores, default[1].scores)
+    assert turned.class_map is not None
+    assert turned.class_map.roll == by_30.roll
 
 
 def test_no_faces_give_no_predictions(portrait: Image) -> None:
