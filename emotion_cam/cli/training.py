@@ -113,6 +113,7 @@ def evaluate(
     runtime: str = "litert",
     json: Path | None = None,
     mirrored: bool = False,
+    adapt: Path | None = None,
     card: bool = False,
 ) -> None:
     """Measure a model on data sets, with the classifier that the camera uses.
@@ -122,24 +123,35 @@ def evaluate(
         runtime: litert or keras.
         json: A file to write the figures to as well.
         mirrored: Average each face's scores with those of its mirror image, as recognition does.
+        adapt: A file of `emotion-cam adapt`, which adapts the model to one person.
         card: Record the figures in the model's card.
     """
-    if mirrored and card:
-        raise UsageError("A card has the figures of the network alone; leave out `mirrored` or `card`.")
+    if (mirrored or adapt) and card:
+        raise UsageError("A card has the figures of the network alone; leave out `mirrored`, `adapt` or `card`.")
     _prepare(keras=False)
     import msgspec
 
+    from emotion_cam.adaptation import choose_adaptations
     from emotion_cam.cli.evaluation import print_evaluation
     from emotion_cam.training.card import record
     from emotion_cam.training.evaluate import evaluate as measure
     from emotion_cam.training.evaluate import reframed
 
+    (adaptation,) = choose_adaptations([adapt] if adapt else [], [model])
     measurements = []
     for faces in _load(step.data, step.split):
         total = len(faces) * (1 + step.framing * len(reframed(faces.box)))
         with progress_bar("pictures/s") as bar:
             advance = partial(bar.advance, bar.add_task(faces.name, total=total))
-            figures = measure(model, faces, runtime=runtime, framing=step.framing, mirrored=mirrored, progress=advance)
+            figures = measure(
+                model,
+                faces,
+                runtime=runtime,
+                framing=step.framing,
+                mirrored=mirrored,
+                adaptation=adaptation,
+                progress=advance,
+            )
         print_evaluation(figures)
         measurements.append(figures.measurement)
         if card:

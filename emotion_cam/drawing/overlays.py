@@ -45,6 +45,24 @@ def draw_recording_dot(image: Image) -> None:
     corner[:] = plate[: corner.shape[0], : corner.shape[1]]
 
 
+def draw_prompt(image: Image, headline: str, line: str) -> None:
+    """Draw what a person is asked for over the bottom of a picture, in place: one large line, and one below it.
+
+    Args:
+        image: uint8, (height, width, 3), BGR.
+        headline, line: texts; letters without an ASCII form become question marks. A headline that is too wide shrinks.
+    """
+    frame = whole(image)
+    row = row_height(frame, frame)
+    headline, line = to_ascii(headline, 40), to_ascii(line, 80)
+    large = min(3 * row, max(1, 3 * row * (frame.width - 2 * row) // max(1, text_width(headline, 3 * row))))
+    height = min(frame.height, 6 * row)
+    area = image[frame.height - height :]
+    area[:] = cv2.addWeighted(np.full_like(area, DARK), PANEL_OPACITY, area, 1 - PANEL_OPACITY, 0)
+    for text, size, middle in ((headline, large, 2 * row), (line, row + row // 4, 4.75 * row)):
+        write(area, text, ((frame.width - text_width(text, size)) // 2, middle), size, color=WHITE)
+
+
 def draw_keys(image: Image, keys: Mapping[str, str]) -> None:
     """Draw a list of keys into the bottom left corner of a picture, in place; it shrinks to fit into a small picture.
 

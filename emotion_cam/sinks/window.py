@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 TITLE = "emotion-cam"
 """The title of the window."""
 
+LARGEST = 1280, 720
+"""The largest size of a new window, in pixels."""
+
 SWITCHES = {"a": "bars", "l": "landmarks", "e": "explain", "b": "blur"}
 """The keys that turn an attribute of the view on and off. A new switch is a line here."""
 
@@ -79,9 +82,6 @@ class WindowSink(Sink):
         SinkError: there is no display, or this OpenCV cannot open windows.
     """
 
-    LARGEST = 1280, 720
-    """The largest size of a new window, in pixels."""
-
     def __init__(
         self,
         controls: Controls,
@@ -113,14 +113,7 @@ class WindowSink(Sink):
         last = {"f": Key("full screen", self._toggle_full_screen), "h": Key("show or hide this list", self._list_keys)}
         hiding = {key: Key(task, partial(self._hide, task)) for key, task in task_keys(tasks, first | last).items()}
         self.keys = first | hiding | last
-        try:
-            with _display():
-                cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        except cv2.error as error:
-            raise SinkError(
-                "OpenCV cannot open a window here, as with opencv-python-headless, which must not be installed beside "
-                "opencv-python: use `out` to write a file instead."
-            ) from error
+        open_window()
 
     @property
     def finished(self) -> bool:
@@ -128,7 +121,7 @@ class WindowSink(Sink):
 
     def write(self, result: Result) -> None:
         if self._result is None:
-            self._set_size(result.frame.image.shape[1], result.frame.image.shape[0])
+            fit_window(result.frame.image.shape[1], result.frame.image.shape[0])
         self._result = result
         if self._rate is not None:
             self._rate.count()
@@ -152,10 +145,6 @@ class WindowSink(Sink):
         with suppress(cv2.error):  # it is closed already
             cv2.destroyWindow(TITLE)
 
-    def _set_size(self, width: int, height: int) -> None:
-        scale = min(1.0, self.LARGEST[0] / width, self.LARGEST[1] / height)
-        cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
-
     def _shown(self) -> Result:
         assert self._result is not None
         return self._result.mirrored() if self._mirror else self._result
@@ -173,7 +162,7 @@ class WindowSink(Sink):
     def _wait_for_key(self, milliseconds: int) -> None:
         typed = chr(cv2.waitKey(milliseconds) & 0xFF).lower()
         key = self.keys.get(ALIASES.get(typed, typed))
-        if not _is_open():
+        if not is_open():
             self._quit()
         elif key is not None:
             key.press()
@@ -298,7 +287,30 @@ class _Rate:
             self.restart()
 
 
-def _is_open() -> bool:
+def open_window() -> None:
+    """Open the window.
+
+    Raises:
+        SinkError: there is no display, or this OpenCV cannot open windows.
+    """
+    try:
+        with _display():
+            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+    except cv2.error as error:
+        raise SinkError(
+            "OpenCV cannot open a window here, as with opencv-python-headless, which must not be installed beside "
+            "opencv-python: use `out` to write a file instead."
+        ) from error
+
+
+def fit_window(width: int, height: int) -> None:
+    """Give the window the size of its pictures, or the largest one of that shape."""
+    scale = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+    cv2.resizeWindow(TITLE, round(width * scale), round(height * scale))
+
+
+def is_open() -> bool:
+    """Whether the window is there; people may close it."""
     try:
         return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
     except cv2.error:  # Qt raises this when its last window is closed

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics
 
+from emotion_cam.adaptation import Adaptation
 from emotion_cam.card import (
     SCALES,
     SHIFT,
@@ -25,14 +26,11 @@ from emotion_cam.card import (
     Measurement,
     Sure,
 )
-from emotion_cam.errors import DatasetError
 from emotion_cam.recognition.classifier import RUNTIMES, Classifier
 from emotion_cam.training.calibration import expected_calibration_error, reliability
 from emotion_cam.training.datasets import FaceSet
+from emotion_cam.training.scores import score
 from emotion_cam.types import Box, Scores
-
-BATCH = 64
-"""How many faces are scored at once."""
 
 
 @dataclass(frozen=True)
@@ -200,35 +198,34 @@ def evaluate(
     threads: int = 1,
     framing: bool = False,
     mirrored: bool = False,
+    adaptation: Adaptation | None = None,
     progress: Callable[[int], None] = lambda pictures: None,
 ) -> Evaluation:
     """Run a model over one split of a data set.
 
     Args:
         folder: the model folder.
-        faces: the split, with the model's labels.
+        faces: the split, with the model's labels in any order, or some of them.
         runtime: "litert" or "keras"; None takes LiteRT if the folder has its file.
         threads: the number of threads for LiteRT.
         framing: also measure the balanced accuracy with each box of ``reframed``.
         mirrored: average each face's scores with those of its mirror image, as Recognizer does.
+        adaptation: what is added to the logits for one person; None for nothing.
         progress: called after each batch with the number of pictures in it.
 
     Raises:
         ModelError: the folder is not a complete model.
-        DatasetError: the labels of the data set are not those of the model.
+        DatasetError: the data set has a label that the model has not.
     """
     if runtime is None:
         runtime = "litert" if (folder / RUNTIMES["litert"]).is_file() else "keras"
-    classifier = Classifier(folder, runtime=runtime, threads=threads)
+    classifier = Classifier(folder, runtime=runtime, threads=threads, adaptation=adaptation)
     card = classifier.card
-    if card.labels != faces.labels:
-        raise DatasetError(
-            f"{faces.name} has the labels {', '.join(faces.labels)}, but {folder} has {', '.join(card.labels)}."
-        )
+    faces = faces.with_labels(card.labels)
 
     def measured(faces: FaceSet) -> Evaluation:
         truth = faces.targets.argmax(axis=1)
-        scores = _scores(classifier, faces, mirrored, progress)
+        scores = score(classifier, faces, mirrored=mirrored, progress=progress)
         return Evaluation(
             faces.name, runtime, card.labels, truth, scores, faces.groups, min_confidence=card.min_confidence
         )
@@ -241,17 +238,6 @@ def evaluate(
         evaluation,
         reframed={change: measured(replace(faces, box=box)).balanced_accuracy for change, box in boxes.items()},
     )
-
-
-def _scores(classifier: Classifier, faces: FaceSet, mirrored: bool, progress: Callable[[int], None]) -> Scores:
-    extracted = faces.extracted(classifier.card.size, classifier.card.margin)
-    scores = []
-    for start in range(0, len(extracted), BATCH):
-        batch = extracted[start : start + BATCH]
-        views = [batch, [face[:, ::-1] for face in batch]] if mirrored else [batch]
-        scores.append(np.mean([classifier(view) for view in views], axis=0))
-        progress(len(batch))
-    return np.concatenate(scores)
 
 
 def reframed(box: Box) -> dict[str, Box]:

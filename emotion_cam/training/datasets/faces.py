@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from emotion_cam.errors import DatasetError
 from emotion_cam.preprocess import extract_face
 from emotion_cam.types import Box, Image
 
@@ -51,6 +52,26 @@ class FaceSet:
         votes = None if self.votes is None else self.votes[rows]
         groups = {kind: values[rows] for kind, values in self.groups.items()}
         return replace(self, images=self.images[rows], targets=self.targets[rows], votes=votes, groups=groups)
+
+    def with_labels(self, labels: tuple[str, ...]) -> FaceSet:
+        """With the classes in this order; one that this set lacks has no pictures.
+
+        Raises:
+            DatasetError: this set has a class that is not among ``labels``.
+        """
+        if not {*self.labels} <= {*labels}:
+            raise DatasetError(
+                f"{self.name} has the labels {', '.join(self.labels)}, but the model has {', '.join(labels)}."
+            )
+        columns = [labels.index(label) for label in self.labels]
+
+        def ordered(targets: Targets) -> Targets:
+            placed = np.zeros((len(targets), len(labels)), np.float32)
+            placed[:, columns] = targets
+            return placed
+
+        votes = None if self.votes is None else ordered(self.votes)
+        return replace(self, targets=ordered(self.targets), labels=labels, votes=votes)
 
     def extracted(self, size: tuple[int, int], margin: float) -> list[Image]:
         """The faces as a network with this input size, (height, width), and margin receives them."""

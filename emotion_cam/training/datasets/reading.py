@@ -47,21 +47,19 @@ def read_rows(lines: Iterable[str], table: Path, columns: Sequence[str]) -> Iter
     return reader
 
 
-def read_pictures(files: Sequence[Path]) -> Image:
-    """The pictures, gray, scaled to PICTURE_SIDE: uint8, (files, PICTURE_SIDE, PICTURE_SIDE).
+def read_pictures(files: Sequence[Path], side: int = PICTURE_SIDE) -> Image:
+    """The pictures, gray, scaled to a side in pixels: uint8, (files, side, side).
 
     Raises:
         DatasetError: a file cannot be read.
     """
-    images = np.empty((len(files), PICTURE_SIDE, PICTURE_SIDE), np.uint8)
+    images = np.empty((len(files), side, side), np.uint8)
     for number, file in enumerate(files):
         image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
         if image is None:
             raise DatasetError(f"{file} is missing or not a picture that can be read.")
         height, width = image.shape
-        images[number] = extract_face(
-            np.asarray(image, np.uint8), Box(0, 0, width, height), (PICTURE_SIDE, PICTURE_SIDE)
-        )
+        images[number] = extract_face(np.asarray(image, np.uint8), Box(0, 0, width, height), (side, side))
     return images
 
 
@@ -81,10 +79,10 @@ def one_hot(classes: Sequence[int], count: int) -> Targets:
     return np.asarray(np.eye(count)[np.asarray(classes, dtype=int)], np.float32)
 
 
-def centered_box(share: float) -> Box:
-    """The box in the center of a picture of PICTURE_SIDE that takes this share of its side."""
-    edge = round(PICTURE_SIDE * (1 - share) / 2)
-    return Box(edge, edge, PICTURE_SIDE - edge, PICTURE_SIDE - edge)
+def centered_box(share: float, side: int = PICTURE_SIDE) -> Box:
+    """The box in the center of a picture of this side, in pixels, that takes this share of the side."""
+    edge = round(side * (1 - share) / 2)
+    return Box(edge, edge, side - edge, side - edge)
 
 
 def part(items: list[T], split: str, held_out: Sequence[str] = ("validation",)) -> list[T]:
