@@ -68,9 +68,7 @@ class TaskPredictor:
         card = self._classifier.card
         flips = np.zeros(len(boxes), bool) if mirrored is None else np.asarray(mirrored, bool)
         rolls = [roll_to_correct(box, card.upright_from) for box in boxes]
-        crops = [
-            extract_face(image, box, card.size, card.margin, roll) for box, roll in zip(boxes, rolls, strict=True)
-        ]
+        crops = [extract_face(image, box, card.size, card.margin, roll) for box, roll in zip(boxes, rolls, strict=True)]
         crops = [crop[:, ::-1] if flip else crop for crop, flip in zip(crops, flips, strict=True)]
         scores, maps = self._classifier.with_class_maps(crops)
         class_maps: list[ClassMap | None] = [None] * len(boxes)
