@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_cam.errors import MissingExtraError
-from emotion_cam.types import Face, Frame
+from emotion_cam.types import LANDMARK_COLUMNS, Face, Frame
 from emotion_cam.version import __version__
 
 try:
@@ -39,6 +39,11 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "score": (pa.float32(), "the highest score of the task's labels: softmax, 0 to 1"),
     "labels": (pa.list_(pa.string()), "all labels of the task"),
     "scores": (pa.list_(pa.float32()), "the score of each of the labels: softmax, 0 to 1, in the order of “labels”"),
+    "roll": (pa.float32(), "by how many degrees the head is turned in the picture, clockwise as seen; null if unknown"),
+    **{
+        name: (pa.float32(), f"the {name[:-2].replace('_', ' ')}, the person's own, in pixels; null if unknown")
+        for name in LANDMARK_COLUMNS[1:]
+    },
 }
 """The type and the meaning of each column."""
 
@@ -84,10 +89,11 @@ class Rows:
             self._append(*start)
         for number, face in enumerate(faces):
             located = *start, number, face.track, *face.box.xyxy
+            values = face.landmarks.as_row() if face.landmarks else ()
             if not face.predictions:
-                self._append(*located)
+                self._append(*located, *[None] * 5, *values)
             for task, each in face.predictions.items():
-                self._append(*located, task, each.label, each.score, each.labels, each.scores)
+                self._append(*located, task, each.label, each.score, each.labels, each.scores, *values)
 
     def take(self) -> pa.RecordBatch:
         """A record batch of ``schema()`` with the rows that were added since the last one."""

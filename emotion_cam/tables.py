@@ -26,20 +26,17 @@ from msgspec import Meta
 
 from emotion_cam.checks import reason_of
 from emotion_cam.errors import SourceError
-from emotion_cam.types import Box, Face, Frame, Landmarks, Prediction
+from emotion_cam.types import LANDMARK_COLUMNS, Box, Face, Frame, Landmarks, Prediction
 
 COLUMNS = tuple("source frame time face track x1 y1 x2 y2 task label score top".split())  # noqa: SIM905 - legible
 """The columns of a CSV table."""
-
-LANDMARK_COLUMNS = ("roll", *(f"{name}_{axis}" for name in Landmarks._fields for axis in "xy"))
-"""The columns that follow where the detector finds landmarks."""
 
 
 def columns_of(*, landmarks: bool) -> tuple[str, ...]:
     """The columns of a CSV table.
 
     Args:
-        landmarks: whether the detector finds landmarks.
+        landmarks: whether the detector finds landmarks; LANDMARK_COLUMNS then follow.
     """
     return (*COLUMNS, *LANDMARK_COLUMNS) if landmarks else COLUMNS
 
@@ -50,9 +47,9 @@ def rows_of(frame: Frame, faces: Sequence[Face], *, landmarks: bool = False) -> 
     if not faces:
         yield _filled(start, len(columns_of(landmarks=landmarks)))
     for number, face in enumerate(faces):
-        end = _landmark_values(face) if landmarks else ()
+        values = face.landmarks.as_row() if landmarks and face.landmarks else ()
         for row in _short_rows(face, (*start, number)):
-            yield (*_filled(row, len(COLUMNS)), *end)
+            yield _filled((*_filled(row, len(COLUMNS)), *values), len(columns_of(landmarks=landmarks)))
 
 
 def _short_rows(face: Face, start: tuple[object, ...]) -> Iterator[tuple[object, ...]]:
@@ -63,13 +60,6 @@ def _short_rows(face: Face, start: tuple[object, ...]) -> Iterator[tuple[object,
     for task, prediction in face.predictions.items():
         for label, score in zip(prediction.labels, prediction.scores, strict=True):
             yield *located, task, label, f"{score:.6f}", int(label == prediction.label)
-
-
-def _landmark_values(face: Face) -> tuple[object, ...]:
-    """The values of LANDMARK_COLUMNS."""
-    if face.landmarks is None:
-        return ("",) * len(LANDMARK_COLUMNS)
-    return round(face.landmarks.roll, 1), *itertools.chain.from_iterable(face.landmarks.as_dict().values())
 
 
 def _filled(row: tuple[object, ...], length: int) -> tuple[object, ...]:

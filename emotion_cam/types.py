@@ -142,6 +142,14 @@ class Landmarks(NamedTuple):
         """x and y by the name of the point, rounded to tenths of a pixel."""
         return {name: [round(x, 1), round(y, 1)] for name, (x, y) in self._asdict().items()}
 
+    def as_row(self) -> tuple[float, ...]:
+        """The values of LANDMARK_COLUMNS, rounded to tenths of a degree and of a pixel."""
+        return round(self.roll, 1), *(value for point in self.as_dict().values() for value in point)
+
+
+LANDMARK_COLUMNS = ("roll", *(f"{name}_{axis}" for name in Landmarks._fields for axis in "xy"))
+"""The columns that a table has for landmarks."""
+
 
 @dataclass(frozen=True)
 class FaceBox(Box):

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from emotion_cam import Recognizer
 from emotion_cam.parquet import COLUMNS, Rows, open_writer, schema
 from emotion_cam.result import Result
 from emotion_cam.tables import COLUMNS as CSV_COLUMNS
-from emotion_cam.types import Box, Face, Frame, Image
-from tests.builders import FACES, prediction, result
+from emotion_cam.types import LANDMARK_COLUMNS, Box, Face, Frame, Image
+from tests.builders import FACES, LANDMARKS, prediction, result
 
 
 def rows_of(*results: Result) -> list[dict[str, object]]:
@@ -26,7 +27,7 @@ def rows_of(*results: Result) -> list[dict[str, object]]:
 
 
 def test_the_columns_are_those_of_csv_with_lists_in_place_of_a_row_for_each_label() -> None:
-    assert [*COLUMNS] == [*(name for name in CSV_COLUMNS if name != "top"), "labels", "scores"]
+    assert [*COLUMNS] == [*(name for name in CSV_COLUMNS if name != "top"), "labels", "scores", *LANDMARK_COLUMNS]
 
 
 def test_a_face_has_a_row_for_each_task() -> None:
@@ -35,10 +36,18 @@ def test_a_face_has_a_row_for_each_task() -> None:
         **{"source": "clip.mp4", "frame": 3, "time": 0.1, "face": 0, "track": 7},
         **{"x1": 10, "y1": 20, "x2": 30, "y2": 44, "task": "emotion", "label": "happy", "score": 0.75},
         **{"labels": ["happy", "sad"], "scores": [0.75, 0.25]},
+        **dict.fromkeys(LANDMARK_COLUMNS),
     }
     assert (gender["task"], gender["label"], gender["scores"]) == ("gender", "woman", [0.125, 0.875])
     assert (plain["face"], plain["track"], plain["x1"], plain["task"], plain["scores"]) == (1, None, 50, None, None)
     assert (nobody["frame"], nobody["time"], nobody["face"], nobody["label"]) == (4, 0.333333, None, None)
+
+
+def test_landmarks_are_the_last_columns() -> None:
+    emotion, plain = rows_of(result(faces=[replace(each, landmarks=LANDMARKS) for each in FACES]))[::2]
+    for row in (emotion, plain):
+        assert [row[name] for name in LANDMARK_COLUMNS] == pytest.approx(LANDMARKS.as_row())
+    assert (row["task"], row["scores"]) == (None, None)
 
 
 def test_an_unsure_prediction_keeps_its_scores() -> None:

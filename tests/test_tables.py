@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from emotion_cam.errors import SourceError
 from emotion_cam.sinks.base import Sink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
-from emotion_cam.tables import COLUMNS, LANDMARK_COLUMNS, TableFrame, columns_of, read_table, rows_of
-from emotion_cam.types import UNSURE, Box, Face, Landmarks, Prediction
+from emotion_cam.tables import COLUMNS, TableFrame, columns_of, read_table, rows_of
+from emotion_cam.types import LANDMARK_COLUMNS, UNSURE, Box, Face, Landmarks, Prediction
 from tests.builders import FACES, LANDMARKS, result
 
 UNSURE_FACE = Face(

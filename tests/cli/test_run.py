@@ -20,8 +20,7 @@ import pytest
 from emotion_cam import __version__
 from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.sources.devices import CameraInfo
-from emotion_cam.tables import LANDMARK_COLUMNS
-from emotion_cam.types import Box, Image
+from emotion_cam.types import LANDMARK_COLUMNS, Box, Image
 from tests.command import emotion_cam
 
 
