@@ -63,7 +63,7 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in run.stdout.splitlines()[-1].split()}
 
 
-COMMANDS = ("train", "evaluate", "report", "info", "serve")
+COMMANDS = ("corpus", "train", "evaluate", "report", "info", "serve")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
 from emotion_cam.cli.console import UsageError, encode_all, errors_shown, show_log, stderr, stdout, usage_checked
+from emotion_cam.cli.corpus import corpus
 from emotion_cam.cli.enrollment import adapt, enroll
 from emotion_cam.cli.info import cameras, info
 from emotion_cam.cli.renamed import with_new_names
@@ -47,7 +48,7 @@ app = App(
     error_console=stderr,
 )
 app.default(run)
-for _command in (serve, cameras, report, explain, enroll, adapt, info, train, average, evaluate, export):
+for _command in (serve, corpus, cameras, report, explain, enroll, adapt, info, train, average, evaluate, export):
     app.command(_command)
 
 

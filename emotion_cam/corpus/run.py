@@ -1,0 +1,151 @@
+"""A run over a corpus: finds the videos, plans, gives the work to the engine, and keeps the manifest."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from emotion_cam.corpus.claim import Claim
+from emotion_cam.corpus.engine import Call, Engine
+from emotion_cam.corpus.faces import FACES, faces_path
+from emotion_cam.corpus.find import Video, find_videos
+from emotion_cam.corpus.manifest import Entry, Manifest
+from emotion_cam.corpus.plan import Plan, plan
+from emotion_cam.corpus.settings import Work, settings_of
+from emotion_cam.corpus.spec import CorpusSpec
+from emotion_cam.corpus.summary import write_summary
+from emotion_cam.corpus.work import Job, do, failed, start_entry
+from emotion_cam.errors import SinkError
+
+
+class Watch(Protocol):
+    """Is told how a run goes."""
+
+    def planned(self, made: Plan) -> None:
+        """The plan is made."""
+
+    def started(self, dashboard: str | None) -> None:
+        """The engine runs; Dask's page is at that address."""
+
+    def ended(self, entry: Entry, size: int) -> None:
+        """A video of so many bytes has ended."""
+
+
+@dataclass
+class Totals:
+    """What a run did.
+
+    Attributes:
+        done, failed: how many videos.
+        same: how many of them were looked at and had not changed.
+        unchanged: how many needed nothing.
+        left: how many were not reached.
+        duration: the length of the videos that were done, in seconds.
+        took: how long the run took, in seconds.
+    """
+
+    done: int = 0
+    failed: int = 0
+    same: int = 0
+    unchanged: int = 0
+    left: int = 0
+    duration: float = 0.0
+    took: float = 0.0
+
+
+def prepare(places: Sequence[Path], spec: CorpusSpec, work: Work) -> Plan:
+    """The plan of a run that is not carried out; nothing is written.
+
+    Raises:
+        SourceError, ModelError, DatasetError: as ``run_corpus``.
+    """
+    videos = find_videos(places, without=spec.out)
+    return plan(videos, Manifest(spec.out), spec, work, settings_of(work).id)
+
+
+def run_corpus(places: Sequence[Path], spec: CorpusSpec, work: Work, watch: Watch, totals: Totals) -> None:
+    """Do whatever is new, changed, failed or asked otherwise, and count it in ``totals``, however the run ends.
+
+    Raises:
+        SourceError: a place cannot be read, or holds no video.
+        ModelError, DetectorError, GroupError: the models cannot be opened.
+        DatasetError: the manifest cannot be read.
+        SinkError: another run works on the data set, or it cannot be written to.
+        SchedulerLostError: the scheduler does not answer any more.
+    """
+    began = time.monotonic()
+    videos = find_videos(places, without=spec.out)
+    settings = settings_of(work)
+    work.models.open()  # an error that all videos would have
+    try:
+        (spec.out / FACES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{spec.out} cannot be written: {error.strerror}.") from error
+    with Claim(spec.out) as claim:
+        manifest = Manifest(spec.out)
+        made = plan(videos, manifest, spec, work, settings.id)
+        watch.planned(made)
+        totals.unchanged, totals.left = made.unchanged, len(made.jobs)
+        manifest.begin(settings)
+        try:
+            for entry in made.renamed:
+                manifest.add(entry)
+            if claim.taken_over:
+                _sweep(spec.out, manifest)
+            if made.jobs:
+                with Engine(min(spec.jobs, len(made.jobs)), spec.scheduler) as engine:
+                    watch.started(engine.dashboard)
+                    _work(engine, made, {video.id: video for video in videos}, manifest, claim, watch, totals)
+        finally:
+            totals.took = time.monotonic() - began
+            manifest.close()
+            if made.jobs or made.renamed:
+                write_summary(spec.out, manifest)
+
+
+def _work(
+    engine: Engine,
+    made: Plan,
+    videos: dict[str, Video],
+    manifest: Manifest,
+    claim: Claim,
+    watch: Watch,
+    totals: Totals,
+) -> None:
+    calls = deque(Call(do, (job,), (job, size)) for job, size in made.jobs)
+    for call, outcome in engine.run(calls):
+        job, size = call.about
+        claim.check()
+        entry = outcome if isinstance(outcome, Entry) else _lost(job, outcome)
+        entry = msgspec.structs.replace(entry, columns=dict(videos[job.id].columns))
+        manifest.add(entry)
+        totals.left -= 1
+        if entry.result != "done":
+            totals.failed += 1
+        elif job.before is not None and entry.ended == job.before.ended:
+            totals.same += 1
+        else:
+            totals.done += 1
+            totals.duration += entry.duration
+        watch.ended(entry, size)
+
+
+def _lost(job: Job, error: BaseException) -> Entry:
+    """The entry of a video whose call returned none."""
+    faces_path(job.dataset, job.id).unlink(missing_ok=True)
+    entry = failed(start_entry(job), error)
+    return msgspec.structs.replace(entry, error=f"{job.path} was left: {entry.error}", ended=time.time())
+
+
+def _sweep(dataset: Path, manifest: Manifest) -> None:
+    """Remove what a killed run has left: unfinished files, and rows of videos that are not in the manifest."""
+    for path in (dataset / FACES).glob("*/*"):
+        entry = manifest.entries.get(path.stem)
+        if path.suffix == ".part" or entry is None or entry.result != "done":
+            path.unlink(missing_ok=True)
