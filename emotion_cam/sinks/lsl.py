@@ -37,9 +37,9 @@ _FLUSH = 0.2  # seconds in which the last samples are sent
 class LslSink(Sink):
     """Two streams of the Lab Streaming Layer: NAME with the scores, and “NAME labels” with a marker for each change.
 
-    The stream of scores, of type “Face”, has a sample for each face in a frame: its track number, its box in pixels,
-    and the scores of each task, all float32. A frame without a face is one sample of NaN. The channels' labels are in
-    the stream's description, as in emotion/happy.
+    The stream of scores, of type “Face”, has a sample for each face in a frame: the frame's number, the face's track
+    number, its box in pixels, and the scores of each task, all float32. A frame without a face is one sample with
+    nothing but the frame's number, and NaN. The channels' labels are in the stream's description, as in emotion/happy.
 
     A marker is a text such as “face 1/emotion/happy”, or “face 1/away”. As in all outputs of changes, what lasts for
     less than SHORTEST is left out. So a marker comes that much later; its time is that of the change.
@@ -61,7 +61,7 @@ class LslSink(Sink):
         self._labels = labels
         self._changes = LabelChanges(SHORTEST)
         self._zero = 0.0  # the time of the source's start, on the clock of LSL
-        units = {"face": "number", **dict.fromkeys(BOX, "pixels")}
+        units = {"frame": "number", "face": "number", **dict.fromkeys(BOX, "pixels")}
         units |= {f"{task}/{label}": "score" for task, names in labels.items() for label in names}
         self._width = len(units)
         lsl = _library()
@@ -73,9 +73,9 @@ class LslSink(Sink):
         seconds = result.frame.time
         moment = self._pace.moment(seconds)
         stamp = self._clock() - time.monotonic() + moment
-        samples = [self._sample(face) for face in result.faces] or [[math.nan] * self._width]
+        samples = [self._sample(face) for face in result.faces] or [[math.nan] * (self._width - 1)]
         for number, sample in enumerate(samples, start=1):
-            self._scores.push_sample(sample, stamp, pushthrough=number == len(samples))
+            self._scores.push_sample([result.frame.index, *sample], stamp, pushthrough=number == len(samples))
         self._zero = stamp - seconds
         self._mark(self._changes.add(seconds, result.faces))
 

@@ -23,7 +23,7 @@ class Pace:
         if source.size is None:
             raise SinkError(f"{source.name} cannot feed {output}: use `camera` or `video` as the input.")
         self._live = source.live
-        self._start = source.start
+        self._start = source.started
 
     def moment(self, seconds: float) -> float:
         """When a frame was taken, on the clock of ``time.monotonic``; returns no earlier than then.

@@ -21,7 +21,7 @@ class Source(ABC):
     Attributes:
         name: for people: the name of the file or folder, "camera 0", or the address of the stream.
         live: whether frames arrive in real time, and are dropped while nobody takes them.
-        start: when time 0 of a live source's frames was, by ``time.monotonic``; None for others.
+        started: when time 0 of a live source's frames was, by ``time.monotonic``; None for others.
         size: (width, height) of the frames in pixels, after any rotation; None if unknown before they are read.
         fps: nominal frames per second; None if unknown.
         frame_count: the best estimate of the number of frames; None if unknown.
@@ -31,7 +31,7 @@ class Source(ABC):
 
     name: str
     live = False
-    start: float | None = None
+    started: float | None = None
     size: tuple[int, int] | None = None
     fps: float | None = None
     frame_count: int | None = None

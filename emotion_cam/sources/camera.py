@@ -232,9 +232,9 @@ class CameraSource(Source):
 
     def _frame(self, image: MatLike, index: int) -> Frame:
         self._moment = self._time_of_picture()
-        if self.start is None:
-            self.start = self._moment
-        return Frame(np.asarray(image, np.uint8), index, self._moment - self.start, self.name)
+        if self.started is None:
+            self.started = self._moment
+        return Frame(np.asarray(image, np.uint8), index, self._moment - self.started, self.name)
 
     def _time_of_picture(self) -> float:
         """When the newest picture was taken, as the driver says; when it arrived, if the driver does not know."""

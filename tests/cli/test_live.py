@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_cam.card import shipped_models
 from emotion_cam.types import Image
 
 TOOLS = ("gcc", "Xvfb", "xdotool")
@@ -232,3 +234,51 @@ def test_without_a_display_a_window_is_refused_in_one_line(camera: dict[str, str
     assert code == 1
     assert "display" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_person_is_filmed_in_a_window_and_goes_on_later_in_a_terminal(
+    camera: dict[str, str], display: str, tmp_path: Path
+) -> None:
+    gender = str(shipped_models()["gender"])
+    arguments = ["enroll", "me", "--camera", "0", "--rounds", "1", "--pictures", "2", "--model", gender]
+    program = Program(arguments, tmp_path, DISPLAY=display, **camera)
+    program.wait_for("man: 2 pictures (1 of 2)")
+    program.press("q")
+    code, out, err = program.end()
+    assert (code, out) == (0, "")
+    assert err.splitlines() == ["1 left; what is finished is in me.", "The same command goes on from there."]
+    taken = cv2.imread(str(tmp_path / "me" / "man" / "01-01.png"))
+    assert taken is not None
+    assert taken.shape[0] == taken.shape[1]
+    assert not list((tmp_path / "me" / "woman").iterdir())
+
+    code, out, err = Program([*arguments, "--no-show"], tmp_path, **camera).end()
+    assert code == 0, err
+    assert err.splitlines() == [
+        "1 of 2 are there already.",
+        *(f"woman: in {seconds}" for seconds in (3, 2, 1)),
+        "woman: 2 pictures (1 of 1)",
+    ]
+    assert "of 4 pictures" in out
+
+
+def test_samples_of_a_stream_have_the_times_at_which_the_camera_took_the_pictures(
+    camera: dict[str, str], lsl_configuration: Path, tmp_path: Path
+) -> None:
+    name, log = f"live {os.getpid()}", tmp_path / "log"
+    lsl = {"LSLAPICFG": str(lsl_configuration)}
+    late = {"PRETEND_FPS": "10", "PRETEND_DELAY": "0.045", "PRETEND_LOG": str(log)}
+    program = Program(["--camera", "0", "--no-show", "--lsl", name], tmp_path, **camera, **lsl, **late)
+    command = [sys.executable, Path(__file__).parents[1] / "lsl_receiver.py", name, "20", "0"]
+    receiver = subprocess.run(
+        command, env={**os.environ, **lsl}, stdout=subprocess.PIPE, text=True, check=True, timeout=SECONDS
+    )
+    program.interrupt()
+    assert program.end()[0] == 130
+    received = json.loads(receiver.stdout.removeprefix("ready\n"))
+    assert {"emotion/happy", "gender/woman"} < {*received["labels"]}
+    taken = [float(line.split()[1]) for line in log.read_text().splitlines()]
+    # OpenCV leaves out pictures at the start, so numbers do not agree; pictures are 0.1 seconds apart.
+    errors = [min(abs(moment - each) for each in taken) for _, moment in received["scores"]]
+    assert len(errors) == 20
+    assert statistics.median(errors) < 0.02

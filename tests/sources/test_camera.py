@@ -61,7 +61,7 @@ def test_a_frame_has_the_time_at_which_the_driver_took_it(capture: FakeCapture) 
     offset = time.monotonic() - 100.6
     capture.moment = lambda: offset + next(moments)
     with CameraSource(0) as source:
-        assert source.start == pytest.approx(offset + 100)
+        assert source.started == pytest.approx(offset + 100)
         frames = iter(source)
         assert next(frames).time == 0
         for expected in (0.25, 0.5):
@@ -76,8 +76,8 @@ def test_a_time_that_cannot_be_is_that_of_arrival(capture: FakeCapture, moment: 
     before = time.monotonic()
     with CameraSource(0) as source:
         first, second = itertools.islice(source, 2)
-        assert source.start is not None
-        assert before <= source.start <= time.monotonic()
+        assert source.started is not None
+        assert before <= source.started <= time.monotonic()
         assert first.time == 0 < second.time < time.monotonic() - before
 
 
