@@ -108,6 +108,14 @@ def display() -> Iterator[str]:
     server.wait()
 
 
+@pytest.fixture(scope="session")
+def lsl_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration of the Lab Streaming Layer with which it looks for streams on this machine only."""
+    path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
+    path.write_text("[ports]\nIPv6 = disable\n[multicast]\nResolveScope = machine\n[log]\nlevel = -2\n")
+    return path
+
+
 SLOW = (
     *("serve", "faults", "fuzz", "test_batch.py", "sources/test_streams.py", "sources/test_pipes.py"),
     *("cli/test_terminal.py", "cli/test_live.py", "cli/test_endurance.py"),
