@@ -96,12 +96,12 @@ def adapt(folder: Path, /, *, out: Path, model: Path | None = None) -> None:
 
 def print_table(table: ScoreTable) -> None:
     """Print for each label how often it was recognized, and what the model saw instead."""
-    width = max(map(len, table.labels))
+    width, digits = max(map(len, table.labels)), len(str(table.confusion.sum(axis=1).max()))
     for number, label in enumerate(table.labels):
         row = table.confusion[number]
         others = [other for other in row.argsort(kind="stable")[::-1] if other != number and row[other]]
         instead = ", ".join(f"{table.labels[other]} {row[other]}" for other in others)
-        line = f"{label:{width}}  {row[number]:2} of {row.sum():2} right"
+        line = f"{label:{width}}  {row[number]:{digits}} of {row.sum():{digits}} right"
         stdout.print(line + (f"; instead {instead}" if instead else ""), markup=False)
     right, total = table.confusion.diagonal().sum(), len(table)
     mean = table.balanced_accuracy

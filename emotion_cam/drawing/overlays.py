@@ -59,7 +59,7 @@ def draw_prompt(image: Image, headline: str, line: str) -> None:
     height = min(frame.height, 6 * row)
     area = image[frame.height - height :]
     area[:] = cv2.addWeighted(np.full_like(area, DARK), PANEL_OPACITY, area, 1 - PANEL_OPACITY, 0)
-    for text, size, middle in ((headline, large, 2 * row), (line, row + row // 4, 4.75 * row)):
+    for text, size, middle in ((headline, large, 1.8 * row), (line, 2 * row, 4.5 * row)):
         write(area, text, ((frame.width - text_width(text, size)) // 2, middle), size, color=WHITE)
 
 

@@ -80,8 +80,8 @@ def me(enrolled: tuple[Path, Completed], place: Path) -> Completed:
 def test_a_person_is_filmed_measured_and_adapted_to(me: Completed) -> None:
     assert me.exit_code == 0, me.output
     assert me.stdout.splitlines() == [
-        "man     0 of  6 right; instead woman 6",
-        "woman   6 of  6 right",
+        "man    0 of 6 right; instead woman 6",
+        "woman  6 of 6 right",
         "Right on 6 of 12 pictures (50%); 50% as the mean over the labels.",
     ]
     assert me.stderr.splitlines()[:5] == [

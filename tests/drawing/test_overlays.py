@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from emotion_cam.drawing.overlays import draw_corner_text, draw_keys, draw_recording_dot
+from emotion_cam.drawing.overlays import draw_corner_text, draw_keys, draw_prompt, draw_recording_dot
 from tests.drawing.pixels import blank, changed, extent, text_contrast
 
 KEYS = {"q": "quit", "space": "pause, go on", "h": "these keys"}
@@ -57,3 +58,17 @@ def test_the_keys_are_legible(ground: int) -> None:
     image = blank(640, 480, ground)
     draw_keys(image, KEYS)
     assert text_contrast(image[-60:, :100]) > 4.5
+
+
+def test_a_prompt_covers_the_bottom_and_fits_any_picture() -> None:
+    for width, height in ((640, 480), (1920, 1080), (160, 120), (20, 10)):
+        image = np.full((height, width, 3), 200, np.uint8)
+        draw_prompt(image, "an expression with a long name", "in 3")
+        rows = np.flatnonzero((image != 200).any(axis=(1, 2)))
+        assert rows[-1] == height - 1
+        if height > 100:
+            assert rows[0] >= height / 2
+            band = image[rows[0] :]
+            assert (band == 255).any()
+            assert (band[:, :4] < 100).all()  # the headline ends before the edge
+            assert (band[:, -4:] < 100).all()
