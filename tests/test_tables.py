@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from emotion_cam.sinks.tables import CsvSink, JsonlSink
 from emotion_cam.tables import COLUMNS, TableFrame, columns_of, read_table, rows_of
 from emotion_cam.types import LANDMARK_COLUMNS, UNSURE, Box, Face, Landmarks, Prediction
 from tests.builders import FACES, LANDMARKS, result
+
+NAMES = ["a\rb.mp4", "\r", "a\r\nb.mp4", "a\nb.mp4", 'a "b", é.png', "a,b", "a\tb", " a "]
 
 UNSURE_FACE = Face(
     Box(-5, 0, 9, 9), {"gender": Prediction(("man", "woman"), np.array([0.45, 0.55], np.float32), 0.6)}, track=2
@@ -76,6 +79,19 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str, make: type[CsvS
     for frame, each in zip(frames, written, strict=True):
         assert [as_comparable(face) for face in frame.faces] == [as_comparable(face) for face in each.faces]
     assert frames[2].faces[0].predictions["gender"].label == UNSURE
+
+
+@pytest.mark.parametrize("source", NAMES)
+@pytest.mark.parametrize(("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink)])
+def test_any_name_of_a_source_is_read_back(
+    tmp_path: Path, name: str, make: type[CsvSink] | type[JsonlSink], source: str
+) -> None:
+    with make(tmp_path / name) as sink:
+        for index in range(2):
+            sink.write(result(index, faces=FACES, source=source))
+    assert [(frame.source, len(frame.faces)) for frame in read_table(tmp_path / name)] == [(source, 2)] * 2
+    if name == "faces.csv":
+        assert pandas.read_csv(tmp_path / name).source.tolist() == [source] * 10
 
 
 def test_a_table_that_went_through_pandas_can_be_read(tmp_path: Path) -> None:

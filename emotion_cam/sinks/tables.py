@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from emotion_cam.errors import SinkError
 from emotion_cam.result import Result
@@ -16,6 +17,12 @@ from emotion_cam.tables import columns_of, rows_of
 
 
 class TextSink(FileSink):
+    """A file of text in UTF-8.
+
+    Args:
+        path: the file.
+    """
+
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         with sink_errors(self.path):
@@ -37,11 +44,25 @@ class CsvSink(TextSink):
     def __init__(self, path: str | Path, *, landmarks: bool = False) -> None:
         super().__init__(path)
         self._landmarks = landmarks
-        self._table = csv.writer(self._file, lineterminator="\n")
+        self._table = csv.writer(_Lines(self._file), lineterminator="\r\n")
         self._table.writerow(columns_of(landmarks=landmarks))
 
     def _add(self, result: Result) -> None:
         self._table.writerows(rows_of(result.frame, result.faces, landmarks=self._landmarks))
+
+
+class _Lines:
+    """Ends the lines of a csv.writer with a line feed alone.
+
+    The name of a file may contain a carriage return, which readers take for the end of a line unless it is in quotes.
+    The writer quotes it only if its own lines end with one.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line[:-2] + "\n")
 
 
 class JsonlSink(TextSink):
