@@ -19,9 +19,12 @@ from emotion_cam import files
 from emotion_cam.errors import SinkError, SourceError
 from emotion_cam.files import check_writable, partial_path, temporary_path, write_file
 from emotion_cam.sinks.base import FileSink
+from emotion_cam.sinks.intervals import IntervalSink
+from emotion_cam.sinks.parquet import ParquetSink
 from emotion_cam.sinks.pictures import FolderSink, ImageSink
 from emotion_cam.sinks.report import ReportSink
 from emotion_cam.sinks.spec import OutputSpec, refuse_duplicates
+from emotion_cam.sinks.subtitles import SubtitleSink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
 from emotion_cam.sinks.video import VideoSink
 from emotion_cam.sources.video import VideoSource
@@ -32,6 +35,9 @@ MAKERS: dict[str, Callable[[Path], FileSink]] = {
     ".mkv": lambda path: VideoSink(path, fps=30),
     ".csv": CsvSink,
     ".jsonl": JsonlSink,
+    ".parquet": ParquetSink,
+    ".srt": SubtitleSink,
+    ".elan.tsv": IntervalSink,
     ".html": ReportSink,
 }
 every_file = pytest.mark.parametrize("suffix", MAKERS)
@@ -131,7 +137,7 @@ def test_a_name_as_long_as_the_system_allows(tmp_path: Path, suffix: str, letter
         sink.write(result())
         raise SourceError("lost")
     assert sink.output is not None
-    assert sink.output.name.endswith(f".partial{suffix}")
+    assert sink.output.name.endswith(f".partial{Path(name).suffix}")
 
 
 @every_file
@@ -252,6 +258,7 @@ WRITE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
 from emotion_cam.sinks.video import VideoSink
+from emotion_cam.sinks.subtitles import SubtitleSink
 from emotion_cam.sinks.tables import CsvSink
 from tests.builders import result
 with VideoSink(Path(sys.argv[1]), fps=30, live=True) as sink:
