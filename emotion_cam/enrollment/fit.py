@@ -201,7 +201,7 @@ def _parts(truth: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 
 def _held_out(logits: Floats, truth: npt.NDArray[np.intp], parts: npt.NDArray[np.intp], penalty: float) -> Floats:
     """The logits of each part with the offsets that were fitted to the other parts."""
-    shifted = logits.copy()
+    shifted: Floats = logits.copy()
     for part in range(FOLDS):
         inside = parts == part
         shifted[inside] += solve(logits[~inside], truth[~inside], penalty)
@@ -211,12 +211,12 @@ def _held_out(logits: Floats, truth: npt.NDArray[np.intp], parts: npt.NDArray[np
 def _part_losses(logits: Floats, truth: npt.NDArray[np.intp], parts: npt.NDArray[np.intp]) -> Floats:
     """The mean loss of each part; each label counts the same."""
     rows = [parts == part for part in range(FOLDS)]
-    return np.array([_weights(truth[inside]) @ _losses(logits[inside], truth[inside]) for inside in rows])
+    return np.array([float(_weights(truth[inside]) @ _losses(logits[inside], truth[inside])) for inside in rows])
 
 
 def _losses(logits: Floats, truth: npt.NDArray[np.intp]) -> Floats:
     """The cross-entropy of each picture."""
-    return np.asarray(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(truth)), truth])
+    return np.asarray(np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(truth)), truth], np.float64)
 
 
 def _softmax(logits: Floats) -> Floats:
@@ -226,7 +226,7 @@ def _softmax(logits: Floats) -> Floats:
 def _weights(truth: npt.NDArray[np.intp]) -> Floats:
     """Weights of the pictures that sum to 1 over all, and to the same over each label that occurs."""
     counts = np.bincount(truth)
-    return np.asarray(1 / counts[truth] / np.count_nonzero(counts))
+    return np.asarray(1 / (counts[truth] * np.count_nonzero(counts)), np.float64)
 
 
 def _balanced_accuracy(table: ScoreTable, logits: Floats) -> float:
