@@ -236,6 +236,22 @@ class Framing(msgspec.Struct, frozen=True, kw_only=True):
     worst_loss: float
 
 
+class TiltFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left when every picture is turned, half of them to each side.
+
+    Attributes:
+        degrees: by how much.
+        crop: what was done with the crop, as in "as it is" or "turned by the true roll".
+        balanced_accuracy: as in Measurement.
+        same_label: the share of the pictures with the label that the model gives the upright picture.
+    """
+
+    degrees: float
+    crop: str
+    balanced_accuracy: Share
+    same_label: Share
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured on one split of a data set, rounded to four places.
 
@@ -251,6 +267,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         sure: coverage and accuracy above the threshold; None if the model has no threshold.
         groups: by kind of group ("race", "age") the comparison of its groups.
         framing: the effect of other boxes; None if it was not measured.
+        tilt: the effect of tilted heads; empty if it was not measured.
     """
 
     data: Name
@@ -264,6 +281,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     sure: Sure | None = None
     groups: dict[str, GroupComparison] = {}
     framing: Framing | None = None
+    tilt: tuple[TiltFigures, ...] = ()
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):

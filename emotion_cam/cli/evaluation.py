@@ -32,6 +32,7 @@ def print_evaluation(figures: Evaluation) -> None:
     stdout.print(classes, counts)
     _print_groups(figures)
     _print_framing(figures)
+    _print_tilt(figures)
 
 
 def _print_groups(figures: Evaluation) -> None:
@@ -58,3 +59,12 @@ def _print_framing(figures: Evaluation) -> None:
         table.add_row(row.box, f"{row.balanced_accuracy:.4f}", f"{row.loss:.4f}")
     stdout.print(table)
     stdout.print(f"loss by framing: mean {figures.framing.mean_loss:.4f}, worst {figures.framing.worst_loss:.4f}")
+
+
+def _print_tilt(figures: Evaluation) -> None:
+    if not figures.tilt:
+        return
+    table = Table("tilt", "crop", "balanced accuracy", "same label as upright")
+    for row in figures.tilt:
+        table.add_row(f"{row.degrees:g}°", row.crop, f"{row.balanced_accuracy:.4f}", f"{row.same_label:.1%}")
+    stdout.print(table)

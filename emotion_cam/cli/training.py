@@ -136,18 +136,20 @@ def evaluate(
     from emotion_cam.training.card import record
     from emotion_cam.training.evaluate import evaluate as measure
     from emotion_cam.training.evaluate import reframed
+    from emotion_cam.training.tilt import CROPS, DEGREES
 
     (adaptation,) = choose_adaptations([adapt] if adapt else [], [model])
     measurements = []
     for faces in _load(step.data, step.split):
-        total = len(faces) * (1 + step.framing * len(reframed(faces.box)))
+        times = 1 + step.framing * len(reframed(faces.box)) + step.roll * len(DEGREES) * len(CROPS)
         with progress_bar("pictures/s") as bar:
-            advance = partial(bar.advance, bar.add_task(faces.name, total=total))
+            advance = partial(bar.advance, bar.add_task(faces.name, total=times * len(faces)))
             figures = measure(
                 model,
                 faces,
                 runtime=runtime,
                 framing=step.framing,
+                roll=step.roll,
                 mirrored=mirrored,
                 adaptation=adaptation,
                 progress=advance,

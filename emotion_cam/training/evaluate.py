@@ -25,11 +25,13 @@ from emotion_cam.card import (
     GroupFigures,
     Measurement,
     Sure,
+    TiltFigures,
 )
 from emotion_cam.recognition.classifier import RUNTIMES, Classifier
 from emotion_cam.training.calibration import expected_calibration_error, reliability
 from emotion_cam.training.datasets import FaceSet
 from emotion_cam.training.scores import score
+from emotion_cam.training.tilt import measure_tilt
 from emotion_cam.types import Box, Scores
 
 
@@ -46,6 +48,7 @@ class Evaluation:
         groups: by kind of group ("race", "age") a str array, (pictures,), of the group that each picture belongs to;
             "" where it is not known.
         reframed: by change of the box the balanced accuracy with that change; empty if it was not measured.
+        tilt: the figures of tilted heads; empty if they were not measured.
         min_confidence: the top score below which the model calls itself unsure.
     """
 
@@ -56,6 +59,7 @@ class Evaluation:
     scores: Scores
     groups: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     reframed: Mapping[str, float] = field(default_factory=dict)
+    tilt: tuple[TiltFigures, ...] = ()
     min_confidence: float = 0.0
 
     def __len__(self) -> int:
@@ -163,6 +167,7 @@ class Evaluation:
             sure=self.sure,
             groups=self.per_group,
             framing=self.framing,
+            tilt=self.tilt,
         )
         return msgspec.convert(_rounded(msgspec.to_builtins(figures)), Measurement)
 
@@ -197,6 +202,7 @@ def evaluate(
     runtime: str | None = None,
     threads: int = 1,
     framing: bool = False,
+    roll: bool = False,
     mirrored: bool = False,
     adaptation: Adaptation | None = None,
     progress: Callable[[int], None] = lambda pictures: None,
@@ -209,6 +215,7 @@ def evaluate(
         runtime: "litert" or "keras"; None takes LiteRT if the folder has its file.
         threads: the number of threads for LiteRT.
         framing: also measure the balanced accuracy with each box of ``reframed``.
+        roll: also measure what tilted heads cost, as ``measure_tilt`` does.
         mirrored: average each face's scores with those of its mirror image, as Recognizer does.
         adaptation: what is added to the logits for one person; None for nothing.
         progress: called after each batch with the number of pictures in it.
@@ -231,13 +238,14 @@ def evaluate(
         )
 
     evaluation = measured(faces)
-    if not framing:
-        return evaluation
-    boxes = reframed(faces.box)
-    return replace(
-        evaluation,
-        reframed={change: measured(replace(faces, box=box)).balanced_accuracy for change, box in boxes.items()},
-    )
+    if framing:
+        boxes = reframed(faces.box).items()
+        left = {change: measured(replace(faces, box=box)).balanced_accuracy for change, box in boxes}
+        evaluation = replace(evaluation, reframed=left)
+    if roll:
+        tilt = measure_tilt(classifier, faces, evaluation.scores, mirrored=mirrored, progress=progress)
+        evaluation = replace(evaluation, tilt=tuple(tilt))
+    return evaluation
 
 
 def reframed(box: Box) -> dict[str, Box]:

@@ -215,6 +215,7 @@ def _measurement(measured: Measurement) -> Iterator[str]:
         )
     yield from _groups(measured)
     yield from _framing(measured)
+    yield from _tilt(measured)
 
 
 def _groups(measured: Measurement) -> Iterator[str]:
@@ -252,6 +253,22 @@ def _framing(measured: Measurement) -> Iterator[str]:
         (
             ("detector's", f"{measured.balanced_accuracy:.4f}", ""),
             *((row.box, f"{row.balanced_accuracy:.4f}", f"{row.loss:.4f}") for row in framing.changes),
+        ),
+    )
+
+
+def _tilt(measured: Measurement) -> Iterator[str]:
+    if not measured.tilt:
+        return
+    yield (
+        "If every picture is turned, half of them to each side, with and without turning the crop back. The detector "
+        "is “mini”. A picture's corners are filled with the pixels of its edge:"
+    )
+    yield _table(
+        ("tilt", "crop", "balanced accuracy", "same label as upright"),
+        (
+            (f"{row.degrees:g}°", row.crop, f"{row.balanced_accuracy:.4f}", f"{row.same_label:.3f}")
+            for row in measured.tilt
         ),
     )
 

@@ -212,7 +212,8 @@ class _Run:
 
     def _evaluate(self, step: EvaluateStep, folder: Path) -> None:
         for name, path in parse_data(step.data):
-            figures = evaluate(folder, datasets.load(name, self._data_folder / path, step.split), framing=step.framing)
+            faces = datasets.load(name, self._data_folder / path, step.split)
+            figures = evaluate(folder, faces, framing=step.framing, roll=step.roll)
             card.record(folder, figures)
             log.info(
                 "%s: accuracy %.4f, balanced accuracy %.4f", figures.data, figures.accuracy, figures.balanced_accuracy

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from emotion_cam.recognition.classifier import Classifier
 from emotion_cam.training.datasets import FaceSet
@@ -18,6 +19,7 @@ def score(
     classifier: Classifier,
     faces: FaceSet,
     *,
+    rolls: Sequence[float] | npt.NDArray[np.float64] | None = None,
     mirrored: bool = False,
     progress: Callable[[int], None] = lambda pictures: None,
 ) -> Scores:
@@ -26,13 +28,14 @@ def score(
     Args:
         classifier: the model.
         faces: the pictures.
+        rolls: by how many degrees to turn each crop back; see ``extract_face``. None for not at all.
         mirrored: average each face's scores with those of its mirror image, as Recognizer does.
         progress: called after each batch with the number of pictures in it.
 
     Returns:
         float32, (pictures, labels), each row a softmax.
     """
-    extracted = faces.extracted(classifier.card.size, classifier.card.margin)
+    extracted = faces.extracted(classifier.card.size, classifier.card.margin, rolls)
     scores = []
     for start in range(0, len(extracted), BATCH):
         batch = extracted[start : start + BATCH]

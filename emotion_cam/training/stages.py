@@ -58,11 +58,14 @@ class EvaluateStep:
         data: A data set and its folder, as in fer2013=data/fer2013; the names are those of training. May be repeated.
         split: train, validation or test.
         framing: Also measure how much accuracy is lost when the face's box is shifted or scaled.
+        roll: Also measure how much accuracy is lost when heads are tilted, and what turning their crops upright gives
+            back.
     """
 
     data: tuple[str, ...]
     split: str = "test"
     framing: bool = False
+    roll: bool = False
 
     def __post_init__(self) -> None:
         parse_data(self.data)

@@ -11,12 +11,14 @@ import pytest
 
 pytest.importorskip("keras")
 
-from emotion_cam.card import GroupFigures, read_card
+from emotion_cam.card import GroupFigures, read_card, shipped_models
+from emotion_cam.detect.mini import MiniFaceDetector
 from emotion_cam.errors import DatasetError
 from emotion_cam.training import card as cards
 from emotion_cam.training.datasets import GENDERS, FaceSet, load
 from emotion_cam.training.evaluate import Evaluation, evaluate, reframed
-from emotion_cam.types import Box
+from emotion_cam.training.tilt import CROPS
+from emotion_cam.types import Box, FaceBox, Image, Landmarks
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,38 @@ def test_framing_is_measured_with_other_boxes(model: Path, faces: FaceSet) -> No
     assert [change.box for change in framing.changes] == ["left", "right"]
 
 
+def test_tilted_heads_are_measured_with_crops_as_they_are_and_turned_back(
+    portrait: Image, face: Box, fer2013: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Detector(MiniFaceDetector):
+        """Finds every other face, and its exact roll."""
+
+        calls = 0
+
+        def find_near(self, image: Image, box: Box) -> Box | None:
+            self.calls += 1
+            points = np.array([(-1, -1), (1, -1), (0, 0), (-1, 1), (1, 1)])
+            by_90 = Landmarks(*((-y, x) for x, y in points.tolist()))
+            return FaceBox(*box.xyxy, by_90) if self.calls % 2 else None
+
+    monkeypatch.setattr("emotion_cam.training.tilt.MiniFaceDetector", Detector)
+    monkeypatch.setattr("emotion_cam.training.tilt.DEGREES", (90,))
+    faces = load("fer2013", fer2013, "test")
+    images = np.stack([np.asarray(portrait[..., 1])] * len(faces))
+    done: list[int] = []
+    evaluation = evaluate(
+        shipped_models()["emotion"], replace(faces, images=images, box=face), roll=True, progress=done.append
+    )
+    plain, known, detected = evaluation.tilt
+    assert [(row.degrees, row.crop) for row in evaluation.tilt] == [(90, crop) for crop in CROPS]
+    assert (known.same_label, known.balanced_accuracy) == (1, pytest.approx(evaluation.balanced_accuracy))
+    # The portrait looks happy when its head lies on one side, and sad on the other.
+    assert plain.same_label == 0.5
+    # What turns a picture to the left is not found, and stays as it is.
+    assert detected.same_label == 0.5
+    assert sum(done) == (1 + len(CROPS)) * len(faces)
+
+
 def test_both_runtimes_give_the_same_scores(model: Path, faces: FaceSet) -> None:
     litert, with_keras = (evaluate(model, faces, runtime=runtime) for runtime in ("litert", "keras"))
     assert np.abs(litert.scores - with_keras.scores).max() < 1e-4
@@ -137,7 +171,7 @@ def test_labels_must_be_those_of_the_model(model: Path, faces: FaceSet) -> None:
 
 def test_groups_and_framing_reach_the_card_and_its_pages(folder: Path, faces: FaceSet) -> None:
     races = np.array(["Black", "White"])[np.arange(14) % 2]
-    evaluation = evaluate(folder, replace(faces, groups={"race": races}), framing=True)
+    evaluation = evaluate(folder, replace(faces, groups={"race": races}), framing=True, roll=True)
     cards.record(folder, evaluation)
     measured = read_card(folder).measured[-1]
     assert measured == evaluation.measurement
@@ -149,6 +183,8 @@ def test_groups_and_framing_reach_the_card_and_its_pages(folder: Path, faces: Fa
         assert f"| {row.group} | 7 | {row.accuracy:.3f} | {row.balanced_accuracy:.3f} |" in details
     for change in measured.framing.changes:
         assert f"| {change.box} | {change.balanced_accuracy:.4f} | {change.loss:.4f} |" in details
+    for row in measured.tilt:
+        assert f"| {row.degrees:g}° | {row.crop} | {row.balanced_accuracy:.4f} | {row.same_label:.3f} |" in details
 
 
 def test_a_measurement_replaces_an_earlier_one_on_the_same_data(folder: Path, faces: FaceSet) -> None:

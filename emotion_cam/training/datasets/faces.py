@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -73,9 +73,17 @@ class FaceSet:
         votes = None if self.votes is None else ordered(self.votes)
         return replace(self, targets=ordered(self.targets), labels=labels, votes=votes)
 
-    def extracted(self, size: tuple[int, int], margin: float) -> list[Image]:
-        """The faces as a network with this input size, (height, width), and margin receives them."""
-        return [extract_face(image, self.box, size, margin) for image in self.images]
+    def extracted(
+        self, size: tuple[int, int], margin: float, rolls: Sequence[float] | npt.NDArray[np.float64] | None = None
+    ) -> list[Image]:
+        """The faces as a network with this input size, (height, width), and margin receives them.
+
+        ``rolls`` are the degrees by which the crops are turned back; see ``extract_face``.
+        """
+        degrees = [0.0] * len(self) if rolls is None else rolls
+        return [
+            extract_face(image, self.box, size, margin, roll) for image, roll in zip(self.images, degrees, strict=True)
+        ]
 
     def mixed(self, share: float) -> FaceSet:
         """With targets that are (1 - share) of the label and ``share`` of the votes; unchanged without votes."""
