@@ -146,15 +146,20 @@ class SourceSection:
         return lanes
 
 
-def digest(history: History, max_faces: int) -> list[SourceSection]:
+def digest(history: History, max_faces: int, max_total: int | None = None) -> list[SourceSection]:
     """The sections of a report.
 
     Args:
         history: what was seen.
         max_faces: the most faces of each source that get a section; those that were in view longest are chosen.
+        max_total: the most faces of all sources together that get one, those of the first sources; None for all.
     """
     videos = [source for source in history.sources.values() if source.is_video]
-    sections = [_video_section(source, max_faces) for source in videos]
+    sections: list[SourceSection] = []
+    for source in videos:
+        if max_total is not None:
+            max_faces = min(max_faces, max_total - sum(len(section.faces) for section in sections))
+        sections.append(_video_section(source, max_faces))
     if history.untracked.positions or len(videos) < len(history.sources):
         sections.append(_pictures_section(history))
     return sections
@@ -197,14 +202,16 @@ def _video_section(source: SourceHistory, max_faces: int) -> SourceSection:
         ),
         end=source.end,
         faces=tuple(_face_section(track, source, durations) for track in shown),
-        not_shown=_not_shown(brief=len(in_view) - len(lasting), shorter=len(lasting) - len(shown)),
+        not_shown=_not_shown(
+            brief=len(in_view) - len(lasting), rest=len(lasting) - len(shown), are_some_shown=bool(shown)
+        ),
     )
 
 
-def _not_shown(*, brief: int, shorter: int) -> str:
+def _not_shown(*, brief: int, rest: int, are_some_shown: bool) -> str:
     parts = []
-    if shorter:
-        parts.append(f"{_count(shorter, 'face')} in view for less time than those above")
+    if rest:
+        parts.append(_count(rest, "face") + " in view for less time than those above" * are_some_shown)
     if brief:
         parts.append(f"{_count(brief, 'face')} in view for less than a second")
     return f"Not shown: {' and '.join(parts)}." if parts else ""

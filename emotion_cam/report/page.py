@@ -21,13 +21,13 @@ from emotion_cam.report.digest import (
 from emotion_cam.report.history import History, Moment
 from emotion_cam.version import __version__
 
-MAX_FACES = 50
-"""The most faces of each source that the page shows."""
+MAX_FACES, MAX_TOTAL = 50, 100
+"""The most faces of each source, and of all together, that the page shows. A face takes about 40 kB and 0.1 seconds."""
 
 
 def page(history: History) -> str:
     """The report as HTML; names and labels are escaped, so that none is taken for HTML."""
-    sections = digest(history, MAX_FACES)
+    sections = digest(history, MAX_FACES, MAX_TOTAL)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "timeline": _timeline,

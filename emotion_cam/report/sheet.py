@@ -48,7 +48,7 @@ class _Block(NamedTuple):
 
 def sheet(history: History) -> bytes:
     """The report as a PNG file."""
-    blocks = list(_blocks(digest(history, MAX_FACES)))
+    blocks = list(_blocks(digest(history, MAX_FACES, MAX_FACES * MAX_SOURCES)))
     heights = [block.height for block in blocks]
     with charts.report_style():
         figure = charts.figure(WIDTH, sum(heights))

@@ -81,6 +81,23 @@ def test_faces_in_view_for_a_short_time_are_only_counted() -> None:
     )
 
 
+def test_of_many_sources_only_the_first_faces_have_sections() -> None:
+    seen = History()
+    for source in ("a.mp4", "b.mp4", "c.mp4"):
+        for index in range(20):
+            faces = [face(*HAPPY), face(*SAD, track=2), *([face(*SAD, track=3)] if index < 5 else [])]
+            seen.add(source, index, index / 10, faces)
+    sections = digest(seen, 2, 3)
+    assert [[shown.title for shown in section.faces] for section in sections] == [["Face 1", "Face 2"], ["Face 1"], []]
+    assert [section.facts[2] for section in sections] == ["2 faces"] * 3
+    brief = "1 face in view for less than a second."
+    assert [section.not_shown for section in sections] == [
+        f"Not shown: {brief}",
+        f"Not shown: 1 face in view for less time than those above and {brief}",
+        f"Not shown: 2 faces and {brief}",
+    ]
+
+
 def test_faces_in_view_for_a_short_time_are_shown_if_there_are_no_others() -> None:
     assert len(only_section(history((0.0, [face(*SAD)]), (0.1, []))).faces) == 1
 
