@@ -84,3 +84,29 @@ def test_a_tilted_clip_keeps_its_faces_and_framing_is_measured(monkeypatch: pyte
     assert pairs.scale == pytest.approx(1.25)
     assert pairs.down == pytest.approx(-0.1)
     assert pairs.iou == pytest.approx(0.64)
+
+
+def test_people_need_a_picture_of_each_label_in_each_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapt = module("adapt.py", monkeypatch)
+    lines = ["file,set,label,person,source_path"]
+    for person, views in (("F01", ("S", "HL", "HR")), ("F02", ("S", "HL"))):
+        for label in ("happy", "sad"):
+            for view in views:
+                name = "kdef" if view == "S" else "kdef-side"
+                lines.append(f"{name}/{label}/{person}{view}.jpg,{name},{label},{person},a/{person}X{view}.JPG")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    ((*found,),) = adapt["people"](tmp_path, ("happy", "sad"))
+    assert found[:3] == [
+        (tmp_path / "kdef" / "happy" / "F01S.jpg", 0, "S"),
+        (tmp_path / "kdef-side" / "happy" / "F01HL.jpg", 0, "HL"),
+        (tmp_path / "kdef-side" / "happy" / "F01HR.jpg", 0, "HR"),
+    ]
+    assert [number for _, number, _ in found] == [0, 0, 0, 1, 1, 1]
+
+
+def test_plans_of_a_stream_are_compared_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = module("turns.py", monkeypatch)
+    before, after = np.array([True, True, False, False]), np.array([True, False, True, True])
+    assert turns["difference"](before, after) == (0.25, np.sqrt(3) / 4)
+    assert turns["difference"](before, before) == (0, 0)
+    assert len(turns["PLANS"][turns["TODAY"]]) == 2
