@@ -217,9 +217,8 @@ def _open_keras(file: Path) -> tuple[_Run, _Shape]:
 
     def run(crops: npt.NDArray[np.float32]) -> tuple[Scores, ClassMaps | None]:
         with lock:
-            if with_maps is None:
-                return np.asarray(model(crops, training=False), dtype=np.float32), None
-            scores, maps = with_maps(crops, training=False)
-            return np.asarray(scores, dtype=np.float32), np.asarray(maps, dtype=np.float32)
+            outputs = [model(crops, training=False)] if with_maps is None else with_maps(crops, training=False)
+            scores, *maps = (keras.ops.convert_to_numpy(output).astype(np.float32) for output in outputs)
+            return scores, maps[0] if maps else None
 
     return run, shape

@@ -23,8 +23,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of (faces, targets, weights), shuffled and augmented again in every epoch, the same for the same seed.
 
     Faces are float32 in [0, 255], (batch, height, width, 1); targets float32, (batch, classes), distributions; weights
-    float32, (batch,). A weight is 1, or with ``balance`` above 0 the inverse frequency of the class to that power,
-    times ``emphasis``.
+    float32, (batch,). With ``shifts`` the targets are followed by the pictures' shifts, (batch, 2 × classes); see
+    ``optimization.AdjustedCrossentropy``. A weight is 1, or with ``balance`` above 0 the inverse frequency of the class
+    to that power, times ``emphasis``.
 
     Args:
         sets: the pictures, with the same labels.
@@ -37,6 +38,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         balance: see above.
         emphasis: factor for the weights of groups of people, by (kind, group) as in FaceSet.groups; sets that do not
             know a kind of group are not changed by it.
+        shifts: what to add to the logits of each picture in training, one array for each set: (pictures, classes).
+        cutmix: the share of batches in which a random rectangle of every face is replaced by that of another of the
+            batch, and the targets are mixed by area (Yun et al. 2019).
         mixup: the two parameters of the Beta distribution from which the share is drawn by which every face and its
             target are mixed with another of the batch (Zhang et al. 2018); 0 for none.
         teacher: scores a batch of faces, which it gets as the network does.
@@ -56,6 +60,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         augmentation: Augmentation | None = None,
         balance: float = 0.0,
         emphasis: Mapping[tuple[str, str], float] | None = None,
+        shifts: Sequence[Targets] | None = None,
+        cutmix: float = 0.0,
         mixup: float = 0.0,
         teacher: Teacher | None = None,
         teacher_share: float = 0.0,
@@ -65,7 +71,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__()
         self._sets, self._size, self._margin = sets, size, margin
         self._batch_size, self._augmentation, self._seed = batch_size, augmentation, seed
-        self._mixup, self._teacher, self._teacher_share = mixup, teacher, teacher_share
+        self._shifts, self._cutmix, self._mixup = shifts, cutmix, mixup
+        self._teacher, self._teacher_share = teacher, teacher_share
         self._rows = np.array([(i, row) for i, faces in enumerate(sets) for row in range(len(faces))])
         self._used = len(self._rows) - len(self._rows) % multiple
         self._class_weights = _class_weights(sets, balance)
@@ -76,23 +83,26 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return math.ceil(self._used / self._batch_size)
 
-    def chosen(self, number: int) -> npt.NDArray[np.intp]:
-        """The pictures of a batch: int, (faces, 2), the index in ``sets`` and the row in that set."""
-        places = self._order[: self._used][number * self._batch_size : (number + 1) * self._batch_size]
-        return np.asarray(self._rows[places])
-
     def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
         rng = np.random.default_rng([self._seed, self._epoch, number])
-        chosen = [(i, row) for i, row in self.chosen(number)]
+        places = self._order[: self._used][number * self._batch_size : (number + 1) * self._batch_size]
+        chosen = [(i, row) for i, row in self._rows[places]]
         group_weights = np.array([self._group_weights[i][row] for i, row in chosen], np.float32)
         faces = np.stack([self._face(self._sets[i], row, rng) for i, row in chosen])[..., None].astype(np.float32)
-        targets = np.stack([self._sets[i].targets[row] for i, row in chosen])
-        if self._mixup:
+        targets = np.stack([self._targets(i, row) for i, row in chosen])
+        if self._cutmix and rng.random() < self._cutmix:
+            faces, targets = _cut_mixed(faces, targets, rng)
+        elif self._mixup:
             faces, targets = _mixed_up(faces, targets, self._mixup, rng)
-        weights = targets @ self._class_weights * group_weights
+        labels = targets[:, : len(self._class_weights)]  # a view: the shifts come behind
+        weights = labels @ self._class_weights * group_weights
         if self._teacher is not None:
-            targets = (1 - self._teacher_share) * targets + self._teacher_share * self._teacher(faces)
+            labels[:] = (1 - self._teacher_share) * labels + self._teacher_share * self._teacher(faces)
         return faces, targets, weights
+
+    def _targets(self, source: int, row: int) -> Targets:
+        targets = self._sets[source].targets[row]
+        return targets if self._shifts is None else np.concatenate([targets, self._shifts[source][row]])
 
     def _face(self, faces: FaceSet, row: int, rng: np.random.Generator) -> npt.NDArray[Any]:
         if self._augmentation is None:
@@ -117,6 +127,19 @@ def _mixed_up(
     """Every face and target mixed with another of the batch, all by the same share, as in the authors' code."""
     share, other = np.float32(rng.beta(alpha, alpha)), rng.permutation(len(faces))
     return share * faces + (1 - share) * faces[other], share * targets + (1 - share) * targets[other]
+
+
+def _cut_mixed(
+    faces: npt.NDArray[np.float32], targets: Targets, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], Targets]:
+    """Every face with the same rectangle of another of the batch, of up to 60 percent of its area."""
+    height, width = faces.shape[1:3]
+    side, other = math.sqrt(rng.uniform(0, 0.6)), rng.permutation(len(faces))
+    h, w = max(1, round(side * height)), max(1, round(side * width))
+    y, x = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    share, mixed = np.float32(1 - h * w / (height * width)), faces.copy()
+    mixed[:, y : y + h, x : x + w] = faces[other, y : y + h, x : x + w]
+    return mixed, share * targets + (1 - share) * targets[other]
 
 
 def _class_weights(sets: Sequence[FaceSet], balance: float) -> npt.NDArray[np.float32]:

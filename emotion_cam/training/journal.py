@@ -84,7 +84,7 @@ class Journal:
         best = max((epoch["val_accuracy"] for epoch in self.history()), default=None)
         return [
             keras.callbacks.ModelCheckpoint(
-                self.best, monitor="val_accuracy", save_best_only=True, initial_value_threshold=best
+                self.best, monitor="val_accuracy", mode="max", save_best_only=True, initial_value_threshold=best
             ),
             _Writer(self, epochs),
         ]

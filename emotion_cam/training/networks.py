@@ -17,6 +17,7 @@ from typing import Any
 from emotion_cam.errors import TrainingError
 from emotion_cam.training.backend import keras
 from emotion_cam.training.recipe import Recipe
+from emotion_cam.training.residual import residual_network
 
 layers = keras.layers
 
@@ -144,6 +145,7 @@ class Network:
 NETWORKS = {
     "mini_xception": Network(mini_xception, smallest=48),
     "xception": Network(xception, smallest=71),
+    "residual": Network(residual_network, smallest=48),
 }
 
 NETWORK_OPTIONS = tuple(dict.fromkeys(option for network in NETWORKS.values() for option in network.options))

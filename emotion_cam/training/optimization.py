@@ -8,10 +8,35 @@ from typing import Any
 from emotion_cam.training.backend import keras
 from emotion_cam.training.recipe import Recipe
 
+
+@keras.saving.register_keras_serializable("emotion_cam")
+class AdjustedCrossentropy(keras.losses.CategoricalCrossentropy):  # type: ignore[misc]
+    """Cross entropy, with something added to the logits of each picture where the targets say so.
+
+    Targets are (batch, classes), or (batch, 2 × classes): each followed by what to add to the logits. That is how a
+    data set gets its own label frequencies in training; see ``priors``.
+    """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        classes = y_pred.shape[-1]
+        targets, shifts = y_true[:, :classes], y_true[:, classes:]
+        if y_true.shape[-1] > classes:
+            y_pred = keras.ops.softmax(keras.ops.log(y_pred + keras.config.epsilon()) + shifts)
+        return super().call(targets, y_pred)
+
+
+@keras.saving.register_keras_serializable("emotion_cam")
+class Accuracy(keras.metrics.CategoricalAccuracy):  # type: ignore[misc]
+    """The share of right labels; what follows the targets is left aside."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(y_true[:, : y_pred.shape[-1]], y_pred, sample_weight)
+
+
 LOSSES: dict[str, Callable[[Recipe], keras.losses.Loss]] = {
-    "crossentropy": lambda recipe: keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+    "crossentropy": lambda recipe: AdjustedCrossentropy(label_smoothing=recipe.label_smoothing),
 }
-"""Losses of (targets, scores), both (batch, classes)."""
+"""Losses of (targets, scores); the targets are those of ``Batches``."""
 
 OPTIMIZERS: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
     "adamw": keras.optimizers.AdamW,
@@ -34,7 +59,7 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
             _learning_rate(recipe, steps), weight_decay=recipe.weight_decay, **_averaging(recipe, steps)
         ),
         loss=LOSSES[recipe.loss](recipe),
-        metrics=["accuracy"],
+        metrics=[Accuracy("accuracy")],
         jit_compile=keras.backend.backend() == "jax",  # TensorFlow's compiled depthwise convolutions are slower
     )
 

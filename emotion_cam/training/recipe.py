@@ -26,7 +26,11 @@ class Recipe:
         data: A data set and its folder, as in fer2013=data/fer2013. The names are fer2013, ferplus, rafdb, expressions,
             posed, fairface, utkface, gender, and folder for your own pictures, one folder for each label. May be
             repeated.
-        network: The architecture: mini_xception or xception.
+        held_out: A further data set and its folder, whose validation and test pictures are left out of training. May be
+            repeated.
+        prior: A data set of `data` in whose label frequencies the model scores; the others' pictures count as if they
+            had these frequencies, too (Menon et al. 2021). May be repeated; none for pictures as they come.
+        network: The architecture: mini_xception, xception, or residual, which is larger and meant for teachers.
         residual: Keep the shortcuts around the blocks.
         separable: Use depthwise separable convolutions in the blocks; plain 3×3 convolutions otherwise.
         middle_activation: Put a ReLU between the depthwise and the pointwise part of each separable convolution.
@@ -48,6 +52,7 @@ class Recipe:
         balance: Weight labels by their inverse frequency to this power; 0 for equal weights, 1 for full balance.
         emphasis: A group of people whose pictures weigh more, as in race=Black:1.5. May be repeated.
         augmentation: How much training pictures vary: none, gentle, framing, webcam, shear or strong.
+        cutmix: Share of the batches in which each picture gets a rectangle of another (Yun et al. 2019).
         mixup: Mix pairs of pictures in shares drawn from Beta(mixup, mixup) (Zhang et al. 2018); 0 for none.
         teacher: A model folder whose scores are learned beside the labels (Hinton et al. 2015). May be repeated; the
             scores of several are averaged.
@@ -65,11 +70,13 @@ class Recipe:
             cannot be shared evenly are left out.
 
     Raises:
-        ValueError: a value is out of range, or `data` or `emphasis` is written wrongly.
+        ValueError: a value is out of range, or `data`, `held_out`, `prior` or `emphasis` is written wrongly.
     """
 
     task: str = ""
     data: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    prior: tuple[str, ...] = ()
     network: str = "mini_xception"
     residual: bool = True
     separable: bool = True
@@ -92,6 +99,7 @@ class Recipe:
     balance: float = 0.0
     emphasis: tuple[str, ...] = ()
     augmentation: str = "gentle"
+    cutmix: float = 0.0
     mixup: float = 0.0
     teacher: tuple[str, ...] = ()
     teacher_share: float = 0.5
@@ -105,8 +113,12 @@ class Recipe:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        parse_data(self.data)
+        names = [name for name, _ in parse_data(self.data)]
+        parse_data(self.held_out)
         parse_emphasis(self.emphasis)
+        for name in self.prior:
+            if name not in names:
+                raise ValueError(f"`prior` must name a data set of `data`, not “{name}”.")
         if not self.width > 0:
             raise ValueError(f"`width` must be above 0, not {self.width:g}.")
         for name in ("size", "epochs", "batch_size"):
@@ -125,7 +137,7 @@ class Recipe:
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be at least 0, not {getattr(self, name):g}.")
-        for name in ("teacher_share", "votes", "label_smoothing"):
+        for name in ("teacher_share", "votes", "label_smoothing", "cutmix"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` must be between 0 and 1, not {getattr(self, name):g}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from emotion_cam.training.backend import keras
@@ -10,13 +9,12 @@ from emotion_cam.training.backend import keras
 layers = keras.layers
 
 
-def residual_network(
-    input_shape: tuple[int, int, int],
-    num_classes: int,
-    *,
-    filters: Sequence[int] = (32, 64, 128, 256),
-    blocks: Sequence[int] = (1, 2, 2, 1),
-) -> keras.Model:
+FILTERS = (24, 48, 96, 256)
+BLOCKS = (1, 1, 2, 1)
+"""The filters of the four stages, and how many residual blocks of two convolutions each stage has."""
+
+
+def residual_network(input_shape: tuple[int, int, int], num_classes: int, *, width: float = 1.0) -> keras.Model:
     """A residual network that halves height and width before every stage, by pooling.
 
     Gray faces as float32 in [0, 255], (batch, height, width, channels) → softmax scores, (batch, classes). As in the
@@ -25,23 +23,18 @@ def residual_network(
     Args:
         input_shape: height, width and channels of a face.
         num_classes: the number of softmax outputs.
-        filters: the stages' numbers of filters.
-        blocks: how many residual blocks of two convolutions each stage has.
-
-    Raises:
-        ValueError: ``filters`` and ``blocks`` are not of one length.
+        width: factor for the number of filters of every convolution, above 0.
 
     Source: He et al., "Identity Mappings in Deep Residual Networks", 2016, figure 1b (batch normalization and ReLU
     before each convolution); the stem and the pooling are simpler.
     """
-    if len(filters) != len(blocks):
-        raise ValueError("every stage needs a number of filters and a number of blocks")
+    filters = [max(2, round(width * number)) for number in FILTERS]
     inputs = layers.Input(input_shape, name="face")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(inputs)
     x = _convolution(x, filters[0] // 2, "stem")
     x = layers.BatchNormalization(name="stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
-    for stage, (wide, count) in enumerate(zip(filters, blocks, strict=True), start=1):
+    for stage, (wide, count) in enumerate(zip(filters, BLOCKS, strict=True), start=1):
         x = _convolution(x, wide, f"stage{stage}_conv")
         x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
         for number in range(1, count + 1):

@@ -15,7 +15,7 @@ from emotion_cam.training.augmentation import AUGMENTATIONS
 from emotion_cam.training.backend import keras
 from emotion_cam.training.batches import Batches
 from emotion_cam.training.card import data_entries
-from emotion_cam.training.datasets import DATASETS, FaceSet, load, without_copies
+from emotion_cam.training.datasets import DATASETS, FaceSet, Targets, load, without_copies
 from emotion_cam.training.folder import finish
 from emotion_cam.training.imagenet import load_imagenet
 from emotion_cam.training.journal import HISTORY, Journal, copy_earlier_histories, read_history
@@ -28,6 +28,7 @@ from emotion_cam.training.optimization import (
     optimization_callbacks,
     restore_trained_weights,
 )
+from emotion_cam.training.priors import offsets
 from emotion_cam.training.recipe import Recipe, parse_data, parse_emphasis
 from emotion_cam.training.recipe_files import format_recipe_file
 from emotion_cam.training.stages import RECIPE, RecipeFile, Stage, command_line
@@ -101,6 +102,8 @@ def check(recipe: Recipe) -> None:
     smallest = NETWORKS[recipe.network].smallest
     if recipe.size < smallest:
         raise TrainingError(f"{recipe.network} needs faces of {smallest}×{smallest} pixels or more: `size` {smallest}.")
+    if _with_torch():
+        _check_for_torch(recipe)
     for folder in (*([recipe.init_folder] if recipe.init_folder else []), *map(Path, recipe.teacher)):
         read_card(folder)
     if recipe.mixed_precision and backend.device() == "tensorflow on a cpu":
@@ -117,6 +120,16 @@ def _check_devices(devices: int) -> None:
         raise TrainingError(f"`devices` cannot be {devices}: JAX finds {available} here.")
 
 
+def _with_torch() -> bool:
+    return bool(keras.backend.backend() == "torch")
+
+
+def _check_for_torch(recipe: Recipe) -> None:
+    for name in ("optimizer", "schedule", "l2", "freeze", "middle_activation", "mixed_precision"):
+        if getattr(recipe, name) != getattr(Recipe, name):
+            raise TrainingError(f"With PyTorch there is no `{name}`; leave that option out, or use another backend.")
+
+
 @contextlib.contextmanager
 def _shared_by(devices: int) -> Iterator[None]:
     """Inside, that many devices share every batch; each has all weights."""
@@ -129,10 +142,11 @@ def _shared_by(devices: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Data:
-    """The pictures of a run, in the order of the recipe's data sets."""
+    """The pictures of a run, in the order of the recipe's data sets; shifts as in ``Batches``."""
 
     train: list[FaceSet]
     validation: list[FaceSet]
+    shifts: list[Targets] | None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -148,6 +162,9 @@ def _load_data(recipe: Recipe, data_folder: Path) -> _Data:
         held_out += [validation_sets[-1]]
         if "test" in DATASETS[name].splits:
             held_out += [load(name, data_folder / path, "test")]
+    for name, path in parse_data(recipe.held_out):
+        splits = [split for split in ("validation", "test") if split in DATASETS[name].splits]
+        held_out += [load(name, data_folder / path, split) for split in splits]
     labels = {faces.labels for faces in train_sets}
     if len(labels) > 1:
         listed = " and ".join(", ".join(names) for names in sorted(labels))
@@ -155,7 +172,14 @@ def _load_data(recipe: Recipe, data_folder: Path) -> _Data:
     for kind, group in parse_emphasis(recipe.emphasis):
         _check_group(kind, group, train_sets)
     train_sets = [without_copies(faces, held_out).mixed(recipe.votes) for faces in train_sets]
-    return _Data(train_sets, validation_sets)
+    return _Data(train_sets, validation_sets, _shifts(recipe, train_sets))
+
+
+def _shifts(recipe: Recipe, train_sets: Sequence[FaceSet]) -> list[Targets] | None:
+    if not recipe.prior:
+        return None
+    names = [name for name, _ in parse_data(recipe.data)]
+    return offsets(train_sets, [faces for name, faces in zip(names, train_sets, strict=True) if name in recipe.prior])
 
 
 def _check_group(kind: str, group: str, sets: Sequence[FaceSet]) -> None:
@@ -218,6 +242,8 @@ def _fit(
         augmentation=AUGMENTATIONS[recipe.augmentation],
         balance=recipe.balance,
         emphasis=parse_emphasis(recipe.emphasis),
+        shifts=data.shifts,
+        cutmix=recipe.cutmix,
         mixup=recipe.mixup,
         teacher=teachers,
         teacher_share=recipe.teacher_share,
@@ -231,24 +257,44 @@ def _fit(
         batch_size=VALIDATION_BATCH - VALIDATION_BATCH % recipe.devices,
         multiple=recipe.devices,
     )
+    callbacks = [*journal.callbacks(recipe.epochs), *callbacks]
+    if recipe.patience:
+        callbacks.append(keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=recipe.patience))
     if epochs_run:
         model = keras.models.load_model(journal.last)
-        if recipe.average:
-            restore_trained_weights(model)
+    elif model is None:
+        model = new_model(recipe, len(data.labels))
+    if epochs_run >= recipe.epochs:
+        return
+    if _with_torch():
+        from emotion_cam.training.torch_fit import fit
+
+        fit(model, recipe, batches, validation, journal.folder, epochs_run, callbacks)
     else:
-        model = model or new_model(recipe, len(data.labels))
+        _fit_with_keras(model, recipe, batches, validation, epochs_run, callbacks)
+
+
+def _fit_with_keras(
+    model: keras.Model,
+    recipe: Recipe,
+    batches: Batches,
+    validation: Batches,
+    epochs_run: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    if not epochs_run:
         compile_model(model, recipe, steps=len(batches))
-    patience = [keras.callbacks.EarlyStopping("val_accuracy", patience=recipe.patience)] if recipe.patience else []
-    if epochs_run < recipe.epochs:
-        model.fit(
-            batches,
-            validation_data=validation,
-            epochs=recipe.epochs,
-            initial_epoch=epochs_run,
-            callbacks=[*optimization_callbacks(recipe), *journal.callbacks(recipe.epochs), *patience, *callbacks],
-            shuffle=False,  # Batches has its own order, the same when a run is resumed
-            verbose=0,
-        )
+    elif recipe.average:
+        restore_trained_weights(model)
+    model.fit(
+        batches,
+        validation_data=validation,
+        epochs=recipe.epochs,
+        initial_epoch=epochs_run,
+        callbacks=[*optimization_callbacks(recipe), *callbacks],
+        shuffle=False,  # Batches has its own order, the same when a run is resumed
+        verbose=0,
+    )
 
 
 def _write_model(recipe: Recipe, journal: Journal, out: Path, data: _Data, record: RecipeFile, command: str) -> Path:

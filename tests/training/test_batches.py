@@ -195,3 +195,23 @@ def test_the_teacher_gets_the_augmented_faces_and_has_its_share(fer2013: Path) -
     assert with_teacher[1] == pytest.approx(0.7 * alone[1] + 0.3 / 7)
     assert with_teacher[1].dtype == np.float32
     assert np.array_equal(with_teacher[2], alone[2])
+
+
+def test_cutmix_mixes_targets_by_area(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train")
+    faces.images[:] = faces.targets.argmax(1)[:, None, None] * 10  # each class has its own gray
+    batches = Batches([faces], SIZE, batch_size=32, augmentation=AUGMENTATIONS["none"], cutmix=1.0, seed=5)
+    mixed, targets, weights = batches[0]
+    assert mixed.mean((1, 2, 3)) == pytest.approx(targets @ (10.0 * np.arange(7)), abs=1e-3)
+    assert targets.sum(1) == pytest.approx(np.ones(32), abs=1e-6)
+    assert 0 < (targets.max(1) < 1).mean() < 1  # some meet their own class
+    assert weights == pytest.approx(np.ones(32))
+
+
+def test_shifts_follow_the_targets(fer2013: Path) -> None:
+    faces = load("fer2013", fer2013, "train")
+    shifts = np.random.default_rng(1).normal(size=faces.targets.shape).astype(np.float32)
+    batches = Batches([faces], SIZE, batch_size=len(faces), shifts=[shifts])
+    _, targets, weights = batches[0]
+    assert np.array_equal(targets, np.concatenate([faces.targets, shifts], axis=1))
+    assert weights == pytest.approx(np.ones(len(faces)))

@@ -25,19 +25,7 @@ from emotion_cam.training.recipe import Recipe
 from emotion_cam.training.recipe_files import read_recipe_file
 from emotion_cam.training.teachers import Teachers
 from emotion_cam.training.train import train
-
-
-class StopAfter(keras.callbacks.Callback):  # type: ignore[misc]
-    """Interrupts the run in the first batch after this many epochs."""
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self._epochs = epochs
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        self._epochs -= batch == 0
-        if self._epochs < 0:
-            raise KeyboardInterrupt
+from tests.training.callbacks import StopAfter
 
 
 def test_help_names_everything_that_a_recipe_can_name() -> None:
@@ -268,3 +256,28 @@ def test_a_network_learns_from_a_teacher(
     with pytest.raises(ModelError, match="which teaching needs"):
         train(replace(student, teacher=(str(out),)), tmp_path / "other")
     assert not list(tmp_path.glob("other*"))
+
+
+def test_data_sets_keep_their_own_label_frequencies(recipe: Recipe, fer2013: Path, tmp_path: Path) -> None:
+    """Stopped and resumed, as the loss is then read from a file."""
+    both = replace(recipe, data=(*recipe.data, f"ferplus={fer2013}"), prior=("ferplus",), votes=0.0, cutmix=0.3)
+    with pytest.raises(KeyboardInterrupt):
+        train(both, tmp_path / "model", callbacks=[StopAfter(1)])
+    train(both, tmp_path / "model", resume=True)
+    plain = train(replace(both, prior=()), tmp_path / "plain")
+    mine, other = (read_history(folder / "history.csv") for folder in (tmp_path / "model", plain))
+    assert len(mine) == 2
+    assert mine[0]["loss"] != pytest.approx(other[0]["loss"], abs=1e-3)
+    with pytest.raises(ValueError, match="`prior` must name a data set of `data`, not “rafdb”"):
+        replace(recipe, prior=("rafdb",))
+
+
+def test_pictures_of_held_out_sets_are_not_trained_on(recipe: Recipe, fer2013: Path, tmp_path: Path) -> None:
+    other = tmp_path / "fer2013"
+    shutil.copytree(fer2013, other, ignore=shutil.ignore_patterns("fer2013new.csv"))
+    lines = (other / "fer2013.csv").read_text().splitlines()
+    # Its pictures for validation are the first of this run's training pictures.
+    swapped = [*lines[:1], *(line.replace("Training", "PublicTest") for line in lines[1:11])]
+    (other / "fer2013.csv").write_text("\n".join([*swapped, lines[60], lines[80]]) + "\n")
+    folder = train(replace(recipe, held_out=(f"fer2013={other}",), epochs=1), tmp_path / "model")
+    assert read_card(folder).data[0].train == 55 - 9  # the first was left out before
