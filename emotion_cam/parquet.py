@@ -10,11 +10,11 @@ Needs the extra “parquet”.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotion_cam.errors import MissingExtraError
+from emotion_cam.errors import MissingExtraError, SourceError
 from emotion_cam.types import LANDMARK_COLUMNS, Face, Frame
 from emotion_cam.version import __version__
 
@@ -120,3 +120,22 @@ def open_writer(path: Path, of: pa.Schema | None = None) -> pq.ParquetWriter:
         OSError: it cannot be written.
     """
     return pq.ParquetWriter(path, schema() if of is None else of, compression="zstd", version="2.6")
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, with these of its columns.
+
+    Raises:
+        SourceError: while iterating: it is no Parquet file, is damaged, or lacks one of the columns.
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as file:
+        try:
+            table = pq.ParquetFile(file)
+            missing = [name for name in columns if name not in table.schema_arrow.names]
+            if missing:
+                raise SourceError(f"{path} is no table of faces: it has no column “{missing[0]}”.")
+            for batch in table.iter_batches(columns=columns):
+                yield from batch.to_pylist()
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"{path} is no Parquet file, or is damaged.") from error

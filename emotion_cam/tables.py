@@ -169,13 +169,14 @@ class TableFrame(NamedTuple):
 
 
 def read_table(path: Path) -> Iterator[TableFrame]:
-    """The frames of a table, .csv or .jsonl, in its order.
+    """The frames of a table, .csv, .jsonl or .parquet, in its order.
 
     Raises:
         SourceError: it is not such a table, or while iterating: one of its lines cannot be understood.
         OSError: it cannot be read.
+        MissingExtraError: it is a Parquet file, and pyarrow is not installed.
     """
-    readers = {".csv": _read_csv, ".jsonl": _read_jsonl}
+    readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
     if path.suffix.lower() not in readers:
         raise SourceError(f"{path} is no table: its name must end in one of {' '.join(readers)}.")
     return readers[path.suffix.lower()](path)
@@ -257,6 +258,66 @@ def _face_from_line(face: _Face) -> Face:
     }
     landmarks = None if face.landmarks is None else Landmarks(*msgspec.structs.astuple(face.landmarks))
     return Face(Box(*face.box), predictions, face.track, landmarks)
+
+
+class _ParquetRow(msgspec.Struct):
+    """A row of a Parquet table: a frame, with a face or without, and with a prediction or without."""
+
+    source: Text
+    frame: Index
+    time: Seconds
+    face: int | None
+    track: Track | None
+    x1: Pixels | None
+    y1: Pixels | None
+    x2: Pixels | None
+    y2: Pixels | None
+    task: Name | None
+    label: Name | None
+    labels: Annotated[list[Name], Meta(max_length=MOST_LABELS)] | None
+    scores: list[Score] | None
+
+    def __post_init__(self) -> None:
+        if self.face is not None and self.box is None:
+            raise ValueError("Expected a box for a face")
+        if self.task is not None and not (0 < len(self.by_label) == len(self.labels or ()) == len(self.scores or ())):
+            raise ValueError(f"Expected a score for each of different labels of “{self.task}”")
+
+    @property
+    def box(self) -> Box | None:
+        sides = [side for side in (self.x1, self.y1, self.x2, self.y2) if side is not None]
+        return Box(*sides) if len(sides) == 4 else None
+
+    @property
+    def by_label(self) -> dict[str, float]:
+        return dict(zip(self.labels or (), self.scores or (), strict=False))
+
+
+def _read_parquet(path: Path) -> Iterator[TableFrame]:
+    for (source, index, time), rows in groupby(_parquet_rows(path), key=lambda row: (row.source, row.frame, row.time)):
+        by_face = groupby((row for row in rows if row.face is not None), key=lambda row: row.face)
+        yield TableFrame(source, index, time, tuple(_face_from_parquet(list(group)) for _, group in by_face))
+
+
+def _parquet_rows(path: Path) -> Iterator[_ParquetRow]:
+    from emotion_cam.parquet import read_rows
+
+    number = 0
+    try:
+        for row in read_rows(path, _ParquetRow.__struct_fields__):
+            number += 1
+            yield msgspec.convert(row, _ParquetRow)
+    except msgspec.ValidationError as error:
+        raise SourceError(f"{path} cannot be understood at row {number}: {reason_of(error)}.") from error
+
+
+def _face_from_parquet(rows: Sequence[_ParquetRow]) -> Face:
+    first = rows[0]
+    assert first.box is not None
+    predictions = {
+        row.task: _prediction(row.by_label, is_sure=row.label in row.by_label) for row in rows if row.task is not None
+    }
+    return Face(first.box, predictions, first.track)
 
 
 def _prediction(scores: dict[str, float], *, is_sure: bool) -> Prediction:

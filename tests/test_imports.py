@@ -16,7 +16,8 @@ PACKAGE = Path(emotion_cam.__file__).parent
 LAYERS = [
     {"errors", "version", "defaults", "checks", "pool"},
     {"types", "litert", "card"},
-    {"pictures", "files", "tables", "parquet"},
+    {"pictures", "files", "parquet"},
+    {"tables"},
     {"adaptation"},
     {"preprocess"},
     {"sources", "detect", "drawing"},

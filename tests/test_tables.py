@@ -10,16 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotion_cam.errors import SourceError
 from emotion_cam.sinks.base import Sink
+from emotion_cam.sinks.parquet import ParquetSink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
 from emotion_cam.tables import COLUMNS, TableFrame, columns_of, read_table, rows_of
 from emotion_cam.types import LANDMARK_COLUMNS, UNSURE, Box, Face, Landmarks, Prediction
 from tests.builders import FACES, LANDMARKS, result
+
+every_table = pytest.mark.parametrize(
+    ("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink), ("faces.parquet", ParquetSink)]
+)
 
 NAMES = ["a\rb.mp4", "\r", "a\r\nb.mp4", "a\nb.mp4", 'a "b", é.png', "a,b", "a\tb", " a "]
 
@@ -59,14 +66,13 @@ def test_landmarks_are_read_back(tmp_path: Path, name: str, make: Callable[[Path
     assert [face.landmarks for face in second.faces] == [None, None]
 
 
-@pytest.mark.parametrize(("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink)])
-def test_what_is_written_is_read_back(tmp_path: Path, name: str, make: type[CsvSink] | type[JsonlSink]) -> None:
+@every_table
+def test_what_is_written_is_read_back(tmp_path: Path, name: str, make: Callable[[Path], Sink]) -> None:
     written = [
         result(3, 0.1, faces=FACES),
         result(4, 1 / 3, source='a "b", é.png'),
         result(5, 0.5, faces=[UNSURE_FACE, Face(Box(0, 0, 4, 4), track=3)]),
     ]
-    sink: Sink
     with make(tmp_path / name) as sink:
         for each in written:
             sink.write(each)
@@ -82,9 +88,9 @@ def test_what_is_written_is_read_back(tmp_path: Path, name: str, make: type[CsvS
 
 
 @pytest.mark.parametrize("source", NAMES)
-@pytest.mark.parametrize(("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink)])
+@every_table
 def test_any_name_of_a_source_is_read_back(
-    tmp_path: Path, name: str, make: type[CsvSink] | type[JsonlSink], source: str
+    tmp_path: Path, name: str, make: Callable[[Path], Sink], source: str
 ) -> None:
     with make(tmp_path / name) as sink:
         for index in range(2):
@@ -197,8 +203,63 @@ def test_a_line_that_is_not_one_of_a_table_is_named(tmp_path: Path, name: str, c
     assert message.format(tmp_path / name) in str(raised.value)
 
 
+PARQUET_ROW: dict[str, object] = {
+    **{"source": "a.mp4", "frame": 0, "time": 0.5, "face": 0, "track": 1, "x1": 1, "y1": 2, "x2": 3, "y2": 4},
+    **{"task": "mood", "label": "happy", "score": 0.9, "labels": ["happy", "sad"], "scores": [0.9, 0.1]},
+}
+ROW_1, SCORES = "{} cannot be understood at row 1: ", "expected a score for each of different labels of “mood”."
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frame": -1}, f"{ROW_1}expected “int” >= 0 at “frame”."),
+        ({"frame": 0.5}, f"{ROW_1}expected “int”, got “float” at “frame”."),
+        ({"time": float("nan")}, f"{ROW_1}expected “float” >= -1000000000.0 at “time”."),
+        ({"source": None}, f"{ROW_1}expected “str”, got “null” at “source”."),
+        ({"x1": "1"}, f"{ROW_1}expected “int | null”, got “str” at “x1”."),
+        ({"y2": None}, f"{ROW_1}expected a box for a face."),
+        ({"labels": 5}, f"{ROW_1}expected “array | null”, got “int” at “labels”."),
+        ({"labels": ["a", "a"]}, ROW_1 + SCORES),
+        ({"labels": []}, ROW_1 + SCORES),
+        ({"scores": None}, ROW_1 + SCORES),
+        ({"scores": [0.5]}, ROW_1 + SCORES),
+        ({"scores": [1.5, 0.0]}, f"{ROW_1}expected “float” <= 1.0 at “scores[0]”."),
+    ],
+)
+def test_a_row_of_parquet_that_is_not_one_of_a_table_is_named(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([PARQUET_ROW | changes]), path)
+    with pytest.raises(SourceError) as raised:
+        list(read_table(path))
+    assert str(raised.value) == message.format(path)
+
+
+def test_a_parquet_file_of_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"frame": [0], "time": [0.5]}), path)
+    with pytest.raises(SourceError, match=r"a\.parquet is no table of faces: it has no column “source”\.$"):
+        list(read_table(path))
+    for content in (b"", b"PAR1", path.read_bytes()[:-20], ROW.encode()):
+        path.write_bytes(content)
+        with pytest.raises(SourceError, match=r"a\.parquet is no Parquet file, or is damaged\.$"):
+            list(read_table(path))
+
+
+def test_columns_of_the_users_own_are_no_hindrance(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist([{"video": "x", **PARQUET_ROW, "comment": "y"}]), path)
+    (frame,) = read_table(path)
+    assert (frame.source, frame.faces[0].box) == ("a.mp4", Box(1, 2, 3, 4))
+    assert frame.faces[0].predictions["mood"].label == "happy"
+
+
 def test_a_file_of_another_kind_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"a\.txt is no table: its name must end in one of \.csv \.jsonl\.$"):
+    with pytest.raises(
+        SourceError, match=r"a\.txt is no table: its name must end in one of \.csv \.jsonl \.parquet\.$"
+    ):
         read_table(tmp_path / "a.txt")
 
 
@@ -212,7 +273,7 @@ def test_the_builders_above_make_good_tables(tmp_path: Path) -> None:
 
 
 # Python 3.10 reads no NUL in CSV, and writes a \\r without quotes.
-_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), min_size=1, max_size=20).filter(
+_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20).filter(
     lambda text: text.strip()
 )
 _faces = st.builds(
@@ -231,25 +292,24 @@ _faces = st.builds(
 )
 
 
-@pytest.mark.parametrize(("name", "make"), [("a.csv", CsvSink), ("a.jsonl", JsonlSink)])
+@every_table
 @given(
     faces=st.lists(_faces, max_size=3),
     time=st.floats(-1e9, 1e9, allow_nan=False),
     index=st.integers(0, 10**12),
-    source=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=30),
+    source=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30),
 )
 @settings(max_examples=60, deadline=None)
 def test_every_table_that_a_run_writes_can_be_read(
     tmp_path_factory: pytest.TempPathFactory,
     name: str,
-    make: type[CsvSink] | type[JsonlSink],
+    make: Callable[[Path], Sink],
     faces: list[Face],
     time: float,
     index: int,
     source: str,
 ) -> None:
     path = tmp_path_factory.mktemp("table") / name
-    sink: Sink
     with make(path) as sink:
         sink.write(result(index, time, faces=faces, source=source))
     (frame,) = read_table(path)
@@ -257,7 +317,7 @@ def test_every_table_that_a_run_writes_can_be_read(
     assert [as_comparable(face) for face in frame.faces] == [as_comparable(face) for face in faces]
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 @given(content=st.binary(max_size=400) | st.text(max_size=400).map(str.encode))
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_give_frames_or_one_clear_error(

@@ -11,7 +11,7 @@ def report(table: Path, /, *, out: tuple[Path, ...], video: tuple[Path, ...] = (
     """Make a report from a table: when each face was in view, what it showed, and its strongest moments.
 
     Args:
-        table: A .csv or .jsonl file that an earlier run wrote.
+        table: A .csv, .jsonl or .parquet file that an earlier run wrote.
         out: A file to write: .html (a page) or .png (a picture). May be repeated.
         video: The video that the table was made from; with it, the report shows pictures of the strongest moments. May
             be repeated.

@@ -27,7 +27,7 @@ def write_reports(
     """Write reports of a table.
 
     Args:
-        table: a .csv or .jsonl file that a run wrote.
+        table: a .csv, .jsonl or .parquet file that a run wrote.
         outputs: the files to write; their suffixes are in FORMATS.
         videos: the videos that the table was made from, for thumbnails of the strongest moments.
         mirrored: whether the table is from a run whose frames were flipped left to right.
@@ -37,7 +37,7 @@ def write_reports(
         SinkError: an output has another suffix or cannot be written.
         SourceError: the table or a video cannot be read, or a video is not in the table.
         OSError: the table cannot be opened.
-        MissingExtraError: the extra “report” is not installed.
+        MissingExtraError: the extra “report” is not installed, or for a Parquet table, “parquet”.
     """
     check_extra()
     for path in outputs:
