@@ -62,7 +62,8 @@ class Person:
 
     @property
     def logits(self) -> npt.NDArray[np.float64]:
-        return logits_of((self.plain + self.mirrored) / 2)
+        scores = np.maximum(self.plain + self.mirrored, np.finfo(np.float32).tiny) / 2
+        return np.asarray(np.log(scores), np.float64)
 
     def without(self, view: str) -> tuple[Scores, npt.NDArray[np.intp]]:
         """Scores and labels of the other views; the face and its mirror image stand for two pictures of a round."""
@@ -71,14 +72,10 @@ class Person:
         return pairs.reshape(-1, pairs.shape[-1]), np.repeat(self.truth[rows], 2)
 
 
-def logits_of(scores: Scores) -> npt.NDArray[np.float64]:
-    return np.log(np.maximum(scores, np.finfo(np.float32).tiny), dtype=np.float64)
-
-
-def right(person: Person, view: str, offsets: npt.NDArray[np.float64]) -> int:
-    """How many pictures of a view get the right label."""
+def right(person: Person, view: str, offsets: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Which pictures of a view get the right label, 0 or 1 for each label."""
     rows = person.views == view
-    return int(((person.logits[rows] + offsets).argmax(axis=1) == person.truth[rows]).sum())
+    return np.asarray((person.logits[rows] + offsets).argmax(axis=1) == person.truth[rows], np.int64)
 
 
 def main() -> None:
@@ -89,7 +86,7 @@ def main() -> None:
     classifier = Classifier(given.model)
     labels = classifier.card.labels
     persons = [Person(classifier, pictures) for pictures in people(given.data, labels)]
-    counts = np.zeros(3, int)  # right without offsets, with those of other people, with the person's own
+    counts = np.zeros((3, len(labels)), int)  # right without offsets, with those of other people, with the person's own
     kept = worse = better = 0
     for person in persons:
         others = [other for other in persons if other is not person]
@@ -101,17 +98,16 @@ def main() -> None:
         for view in VIEWS:
             scores, truth = person.without(view)
             fit = fit_offsets(ScoreTable(labels, truth, scores))
-            found = [right(person, view, offsets) for offsets in (np.zeros(len(labels)), common, fit.offsets)]
+            found = np.stack([right(person, view, offsets) for offsets in (np.zeros(len(labels)), common, fit.offsets)])
             counts += found
             kept += fit.helps
-            worse += found[2] < found[0]
-            better += found[2] > found[0]
+            worse += found[2].sum() < found[0].sum()
+            better += found[2].sum() > found[0].sum()
     fits = len(persons) * len(VIEWS)
-    before, shared, own = counts / (fits * len(labels))
-    print(f"{len(persons)} people, {len(labels)} labels, {len(VIEWS)} views; mean recall on the view that was left out")
-    print(f"without offsets                  {before:.3f}")
-    print(f"with offsets of the other people {shared:.3f}")
-    print(f"with the person's own            {own:.3f}")
+    print(f"{len(persons)} people, {len(labels)} labels, {len(VIEWS)} views; recall on the view that was left out")
+    for name, row in zip(("no offsets", "those of the other people", "the person's own"), counts / fits, strict=True):
+        recalls = ", ".join(f"{label} {recall:.2f}" for label, recall in zip(labels, row, strict=True))
+        print(f"{name + ':':27}{row.mean():.3f} ({recalls})")
     print(f"of {fits} fits, {kept} were kept; {better} made more pictures of the view right, {worse} fewer")
 
 
