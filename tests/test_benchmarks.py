@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emotion_cam.detect.haar import HaarDetector
 from emotion_cam.result import Result
 from emotion_cam.sinks.video import VideoSink
 from emotion_cam.types import Box, Frame, Image
@@ -69,6 +70,25 @@ def test_faces_found_and_false_positives_are_counted_separately(monkeypatch: pyt
     assert (tally.found, tally.wanted, tally.false, tally.frames) == (2, 4, 2, 2)
     assert haar["split"]("a=b.mp4=3") == ("a=b.mp4", 3)
     assert haar["split"]("a.mp4") == ("a.mp4", 1)
+
+
+def test_what_compares_detectors_without_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    detectors = module("detectors.py", monkeypatch)
+    center, side = detectors["tremble"]([Box(0, 0, 100, 100), Box(6, 8, 106, 108), Box(3, 4, 103, 104)])
+    assert center == pytest.approx(np.std([0, 10, 5]) / 100)
+    assert side == 0
+    _, side = detectors["tremble"]([Box(0, 0, 100, 100), Box(-2, -2, 102, 102)])
+    assert side == pytest.approx(2 / 102)
+    first, second = detectors["film"](2, faces=4, moving=False)
+    assert first.image.shape == (480, 640, 3)
+    assert first.image.std() > 20
+    assert (first.image != second.image).any()  # noise
+    assert len(HaarDetector()(first.image)) == 4
+    pictures = [*detectors["pictures_of_skimage"](), *detectors["generated_pictures"](4)]
+    assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
+    always, never = (lambda image: [Box(0, 0, 9, 9)]), (lambda image: [])
+    (row,) = [line for line in detectors["nobody_table"]({"a": always, "b": never}, None).splitlines() if "sci" in line]
+    assert row == "| scikit-image, 13 pictures | 13 | 0 |"
 
 
 def test_a_tilted_clip_keeps_its_faces_and_framing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,10 @@ class MiniFaceDetector:
 
     finds_landmarks = True
 
+    still_share = 0.3
+    """The part of the way that a tracker moves the box of a still face. A look's box trembles more than the cascade's;
+    ``benchmarks/detectors.py`` measures it."""
+
     def __init__(
         self,
         model: Path | None = None,
@@ -254,7 +258,7 @@ def decoded(said: Floats, centers: Floats, strides: Floats, threshold: float) ->
     values = said[:, 1:] * strides
     values[:, 2] = np.exp(said[:, 3].clip(-4, 4)) * strides[:, 0]
     values[:, :2] += centers
-    values[:, 3:] += np.tile(centers, 5)
+    values[:, 3:].reshape(-1, 5, 2)[:] += centers[:, None]
     return np.asarray(1 / (1 + np.exp(-said[:, 0])), np.float32), np.asarray(values, np.float32)
 
 
@@ -276,7 +280,7 @@ def merged(scores: Floats, values: Floats) -> list[MiniFace]:
         same[0] = True
         # Of those that overlap, only the ones nearly as sure know the place well.
         weights = scores[order[same]] ** 2 * overlap[same]
-        mean = np.average(rest[same], axis=0, weights=weights)
+        mean = weights @ rest[same] / weights.sum()
         x, y, side = mean[:3].tolist()
         faces.append(MiniFace(float(scores[order[0]]), x, y, side, mean[3:].reshape(5, 2).astype(np.float32)))
         order = order[~same]

@@ -28,8 +28,11 @@ HOLD = 0.25
 """Seconds for which a face stays where it was last detected, so that it does not flicker when a detection fails."""
 
 STILL_IOU = 0.8
-"""The overlap with its previous box from which on a face counts as still. Its box then moves only half of the way, or
-it would jitter with the detector."""
+"""The overlap with its previous box from which on a face counts as still. Its box then moves only a part of the way, or
+it would tremble with the detector."""
+
+STILL_SHARE = 0.5
+"""That part, for a detector that has no ``still_share`` of its own."""
 
 LIVE_FRAMES = 4
 """The least number of frames of a live stream over which a search is spread. On a slow machine few frames are taken; a
@@ -69,6 +72,7 @@ class Tracker:
     def __init__(self, detector: Detector, every: float = SEARCH_EVERY, *, live: bool = False) -> None:
         check_number(every, "every", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
         self._detector = detector if isinstance(detector, StreamDetector) else _Undivided(detector)
+        self._still_share: float = getattr(detector, "still_share", STILL_SHARE)
         self._every = every
         self._live = live
         self._interval = 0.0  # seconds between frames, averaged
@@ -116,7 +120,7 @@ class Tracker:
         box = self._detector.find_near(image, track.box) if mostly_inside(track.box, image) else None
         if box is not None:
             is_still = matched and box.iou(track.box) >= STILL_IOU
-            track.update(track.box.towards(box, 0.5) if is_still else box, image, time)
+            track.update(track.box.towards(box, self._still_share) if is_still else box, image, time)
             return True
         track.detected = False
         return 0 <= time - track.last_detected <= HOLD

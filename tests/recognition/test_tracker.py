@@ -62,6 +62,31 @@ def test_landmarks_are_smoothed_like_the_box(portrait: Image) -> None:
     assert noses == [320] * 4 + [322] * 4 + [323] * 2  # half of the way at each detection
 
 
+def test_a_detector_may_say_how_far_the_box_of_a_still_face_moves(portrait: Image) -> None:
+    class Trembling(FakeDetector):
+        still_share = 0.25
+
+        def __call__(self, image: Image) -> list[Box]:
+            return [Box(280, 200, 360, 280)]
+
+        def find_near(self, image: Image, box: Box) -> Box | None:
+            return Box(288, 200, 368, 280)
+
+    image, tracker = with_portraits(portrait, (320, 240)), Tracker(Trembling())
+    lefts = [tracker(image, index / FPS)[0].box.x1 for index in range(10)]
+    assert lefts == [280] * 4 + [282] * 4 + [284] * 2  # a quarter of 8 pixels, and of 6
+
+
+def test_a_still_face_does_not_tremble_with_the_network(portrait: Image) -> None:
+    rng, still = np.random.default_rng(0), with_portraits(portrait, (320, 240))
+    tracker, boxes = Tracker(MiniFaceDetector()), []
+    for index in range(60):
+        noisy = (still + rng.normal(0, 4, still.shape)).clip(0, 255).astype(np.uint8)
+        boxes.append(tracker(noisy, index / FPS)[0].box.xyxy)
+    sides = np.array(boxes)[15:, 2] - np.array(boxes)[15:, 0]
+    assert np.array(boxes)[15:].std(axis=0).max() < 0.012 * sides.mean()
+
+
 def test_a_moving_face_keeps_its_number_and_its_box_follows(portrait: Image) -> None:
     tracker = Tracker(HaarDetector())
     for index in range(60):
