@@ -39,8 +39,8 @@ COMMANDS_TO_RUN = list(dict.fromkeys(tuple(arguments) for _, arguments in COMMAN
 
 @pytest.mark.parametrize(("place", "code"), PYTHON, ids=[place for place, _ in PYTHON])
 def test_a_python_example_runs(place: str, code: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if "read_csv" in code:
-        emotion_cam("--video", "clip.mp4", "--out", "faces.csv")
+    for table in re.findall(r'pandas\.read_\w+\("([\w.]+)"', code):
+        emotion_cam("--video", "clip.mp4", "--out", table)
     exec(compile(code, place, "exec"), {"__name__": "example"})
     if "print(" in code:
         assert capsys.readouterr().out.strip()
