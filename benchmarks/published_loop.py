@@ -21,12 +21,15 @@ import cv2
 import keras
 import numpy as np
 
+from emotion_cam.keras_files import read_newer_files
+
 MODELS = Path(__file__).parent.parent / "models"
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 GENDERS = ("man", "woman")
 
 
 def main() -> None:
+    read_newer_files(keras)
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
     emotion = keras.models.load_model(MODELS / "emotion" / "model.keras", compile=False)
     gender = keras.models.load_model(MODELS / "gender" / "model.keras", compile=False)

@@ -16,6 +16,7 @@ from emotion_cam.adaptation import Adaptation
 from emotion_cam.card import read_card
 from emotion_cam.checks import AnyPath, as_path, check_count
 from emotion_cam.errors import MissingExtraError, ModelError
+from emotion_cam.keras_files import read_newer_files
 from emotion_cam.litert import open_interpreter, silenced_stderr
 from emotion_cam.pool import Pool
 from emotion_cam.types import Image, Scores
@@ -197,6 +198,7 @@ def load_keras(file: Path) -> Any:
             import keras
     except ImportError:
         raise MissingExtraError("A Keras model", "train") from None
+    read_newer_files(keras)
     try:
         return keras.models.load_model(file, compile=False)
     except Exception as error:  # zipfile, HDF5 and Keras raise errors of many kinds for a damaged file

@@ -6,6 +6,7 @@ TensorFlow before the environment is set.
 
 from __future__ import annotations
 
+from emotion_cam.keras_files import read_newer_files
 from emotion_cam.litert import silenced_stderr
 from emotion_cam.training.environment import prepare
 
@@ -14,6 +15,8 @@ __all__ = ["keras"]
 prepare()
 with silenced_stderr():
     import keras
+
+read_newer_files(keras)
 
 
 def device() -> str:
