@@ -15,7 +15,7 @@ PACKAGE = Path(emotion_cam.__file__).parent
 
 LAYERS = [
     {"errors", "version", "defaults", "checks", "pool"},
-    {"types", "litert", "card"},
+    {"types", "litert", "card", "keras_files"},
     {"pictures", "files", "parquet"},
     {"tables"},
     {"adaptation"},
