@@ -64,7 +64,7 @@ def loaded_by(code: str) -> set[str]:
     return {name.split(".")[0] for name in run.stdout.splitlines()[-1].split()}
 
 
-COMMANDS = ("corpus", "train", "evaluate", "report", "info", "serve")
+COMMANDS = ("enroll", "adapt", "corpus", "train", "evaluate", "report", "info", "serve")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
@@ -83,6 +83,12 @@ def test_recognition_never_loads_tensorflow() -> None:
     loaded = loaded_by("from emotion_cam import Recognizer, open_source, open_sink, annotate, Result; Recognizer()")
     assert "ai_edge_litert" in loaded
     assert not loaded & {"tensorflow", "keras", "matplotlib", "sklearn", "pandas", "supervision"}
+
+
+def test_a_person_is_enrolled_and_adapted_to_without_an_extra() -> None:
+    loaded = loaded_by("import emotion_cam.enrollment.fit, emotion_cam.enrollment.window")
+    assert "cv2" in loaded
+    assert not loaded & {"tensorflow", "keras", "matplotlib", "sklearn", "scipy", "pandas"}
 
 
 def test_a_single_run_loads_nothing_for_many() -> None:

@@ -46,17 +46,16 @@ def enroll(
     model = spec.model or find_model()
     labels = read_card(model).labels
     prepare_folder(folder, labels)
-    takes = missing_takes(folder, labels, spec.rounds, spec.pictures)
+    takes, total = missing_takes(folder, labels, spec.rounds, spec.pictures), spec.rounds * len(labels)
     if takes:
-        already = spec.rounds * len(labels) - len(takes)
-        if already:
-            stderr.print(f"{already} of {spec.rounds * len(labels)} are there already.")
+        if len(takes) < total:
+            stderr.print(f"{total - len(takes)} of {total} are there already.")
         done = 0
         try:
             done = _film(input, spec, folder, takes)
         finally:
             left = len(missing_takes(folder, labels, spec.rounds, spec.pictures))
-            if left:
+            if 0 < left < total:
                 stderr.print(f"{left} left; what is finished is in {one_line(str(folder))}.", markup=False)
                 stderr.print("The same command goes on from there.")
         if done < len(takes):

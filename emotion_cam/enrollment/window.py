@@ -28,7 +28,7 @@ class WindowScreen:
     def __init__(self) -> None:
         self.finished = False
         self._empty = True
-        open_window()
+        open_window(instead="`no_show` counts down in the terminal instead")
 
     def show(self, frame: Frame, boxes: Sequence[Box], moment: Moment) -> None:
         width, height = frame.image.shape[1], frame.image.shape[0]

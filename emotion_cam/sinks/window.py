@@ -287,19 +287,22 @@ class _Rate:
             self.restart()
 
 
-def open_window() -> None:
+def open_window(instead: str = "use `out` to write a file instead") -> None:
     """Open the window.
+
+    Args:
+        instead: what to do if there can be no window, for the end of the error's message.
 
     Raises:
         SinkError: there is no display, or this OpenCV cannot open windows.
     """
     try:
-        with _display():
+        with _display(instead):
             cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
     except cv2.error as error:
         raise SinkError(
             "OpenCV cannot open a window here, as with opencv-python-headless, which must not be installed beside "
-            "opencv-python: use `out` to write a file instead."
+            f"opencv-python: {instead}."
         ) from error
 
 
@@ -318,7 +321,7 @@ def is_open() -> bool:
 
 
 @contextmanager
-def _display() -> Iterator[None]:
+def _display(instead: str) -> Iterator[None]:
     """Check the display before Qt, which OpenCV uses on Linux, does: Qt ends the whole process if there is none."""
     if not sys.platform.startswith("linux") or not cv2.currentUIFramework().startswith("QT"):
         yield
@@ -326,16 +329,14 @@ def _display() -> Iterator[None]:
     try:
         x11 = ctypes.CDLL("libX11.so.6")
     except OSError as error:
-        raise SinkError(
-            f"A window needs libX11, which is missing here ({error}); use `out` to write a file instead."
-        ) from error
+        raise SinkError(f"A window needs libX11, which is missing here ({error}); {instead}.") from error
     x11.XOpenDisplay.restype = ctypes.c_void_p
     x11.XCloseDisplay.argtypes = (ctypes.c_void_p,)
     display = x11.XOpenDisplay(None)
     if not display:
         found = os.environ.get("DISPLAY")
         why = f"{found} cannot be reached" if found else "DISPLAY is not set"
-        raise SinkError(f"There is no display for a window: {why}; use `out` to write a file instead.")
+        raise SinkError(f"There is no display for a window: {why}; {instead}.")
     os.environ["QT_QPA_PLATFORM"] = "xcb"  # whatever is set: OpenCV contains no other platform
     os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # about fonts that are not used
     try:

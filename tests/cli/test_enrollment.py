@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,6 +166,18 @@ def test_a_run_goes_on_where_another_was_interrupted(person: Image, place: Path)
     # Once all is there, the same command only measures.
     again = enroll(PretendCamera(), "--rounds", "2")
     assert (again.exit_code, again.stdout, again.stderr) == (0, last.stdout, "")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux can a display be missing")
+def test_without_a_display_the_terminal_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(InputSpec, "open", lambda self: PretendCamera())
+    run = emotion_cam("enroll", "me")
+    assert run.exit_code == 1
+    (line,) = run.stderr.splitlines()
+    assert (
+        "There is no display for a window: DISPLAY is not set; --no-show counts down in the terminal instead." in line
+    )
 
 
 def test_nobody_in_view_is_said_and_nothing_is_kept(place: Path) -> None:

@@ -191,3 +191,21 @@ def test_a_place_or_split_that_does_not_exist_is_named(tmp_path: Path, monkeypat
     monkeypatch.setitem(DATASETS, "two", replace(DATASETS["folder"], splits=("train", "validation")))
     with pytest.raises(DatasetError, match=r"two has no test split; `split` can be train or validation\."):
         load("two", tmp_path, "test")
+
+
+def test_a_folder_says_what_its_pictures_show(tmp_path: Path) -> None:
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[25:75, 25:75] = 200  # the face
+    for label in ("a", "b"):
+        write(picture, tmp_path / label / "1.png")
+    (tmp_path / "about.json").write_text('{"box": 0.5, "split": "test"}')
+    faces = load("folder", tmp_path, "test")
+    assert (len(faces), faces.labels, faces.box) == (2, ("a", "b"), Box(40, 40, 120, 120))
+    assert min(face.min() for face in faces.extracted((48, 48), -0.02)) == 200
+    assert (np.mean(faces.extracted((48, 48), 0.5)[0] == 200)) == pytest.approx(0.25, abs=0.05)
+    with pytest.raises(DatasetError, match="has no pictures for the train split of folder"):
+        load("folder", tmp_path, "train")
+    for bad in ('{"box": 2}', '{"split": "all"}', "[", '{"box": null}'):
+        (tmp_path / "about.json").write_text(bad)
+        with pytest.raises(DatasetError, match=r"about\.json is not a description of pictures: "):
+            load("folder", tmp_path, "test")

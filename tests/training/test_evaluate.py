@@ -137,6 +137,19 @@ def test_tilted_heads_are_measured_with_crops_as_they_are_and_turned_back(
     assert sum(done) == (1 + len(CROPS)) * len(faces)
 
 
+def test_labels_may_come_in_any_order_and_some_may_be_missing(faces: FaceSet) -> None:
+    model, faces = shipped_models()["emotion"], replace(faces, votes=None)
+    expected = evaluate(model, faces)
+    backwards = replace(faces, labels=faces.labels[::-1], targets=faces.targets[:, ::-1])
+    assert (evaluate(model, backwards).confusion == expected.confusion).all()
+    some = [0, 2, 4, 5, 6]
+    chosen = faces.take(np.isin(faces.targets.argmax(axis=1), some))
+    part = replace(chosen, labels=tuple(faces.labels[number] for number in some), targets=chosen.targets[:, some])
+    found = evaluate(model, part)
+    assert (found.confusion == np.where(np.isin(range(7), some)[:, None], expected.confusion, 0)).all()
+    assert [row.label for row in found.per_class if not row.pictures] == [faces.labels[1], faces.labels[3]]
+
+
 def test_both_runtimes_give_the_same_scores(model: Path, faces: FaceSet) -> None:
     litert, with_keras = (evaluate(model, faces, runtime=runtime) for runtime in ("litert", "keras"))
     assert np.abs(litert.scores - with_keras.scores).max() < 1e-4
