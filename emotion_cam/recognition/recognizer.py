@@ -178,6 +178,15 @@ class Follower:
         self._smooth = smooth
         self._averages: dict[int, dict[str, _Average]] = {}
 
+    @property
+    def every(self) -> float:
+        """The seconds of the stream within which the whole picture is searched; it may be changed between frames."""
+        return self._tracker.every
+
+    @every.setter
+    def every(self, every: float) -> None:
+        self._tracker.every = every
+
     def __call__(self, image: Image, time: float) -> tuple[Face, ...]:
         """Recognize the faces of the next frame.
 

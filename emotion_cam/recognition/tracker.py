@@ -70,10 +70,9 @@ class Tracker:
     """
 
     def __init__(self, detector: Detector, every: float = SEARCH_EVERY, *, live: bool = False) -> None:
-        check_number(every, "every", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
+        self.every = every
         self._detector = detector if isinstance(detector, StreamDetector) else _Undivided(detector)
         self._still_share: float = getattr(detector, "still_share", STILL_SHARE)
-        self._every = every
         self._live = live
         self._interval = 0.0  # seconds between frames, averaged
         self._in_view: list[_Track] = []
@@ -81,6 +80,16 @@ class Tracker:
         self._count = 0
         self._time = -math.inf
         self._searched = 0.0
+
+    @property
+    def every(self) -> float:
+        """The seconds within which the whole picture is searched; it may be changed between frames."""
+        return self._every
+
+    @every.setter
+    def every(self, every: float) -> None:
+        check_number(every, "every", "is a time in seconds: it must be at least 0", lambda seconds: seconds >= 0)
+        self._every = every
 
     def __call__(self, image: Image, time: float) -> list[Tracked]:
         """Find the faces of the next frame.

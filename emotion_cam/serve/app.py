@@ -16,7 +16,6 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, 
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocketDisconnect
 
 from emotion_cam.drawing.colors import PALETTE
 from emotion_cam.errors import MissingExtraError
@@ -29,8 +28,9 @@ from emotion_cam.serve.metrics import CONTENT_TYPE
 from emotion_cam.serve.pictures import FORMATS
 from emotion_cam.serve.requests import Options, options, read_picture, recognition
 from emotion_cam.serve.service import Service, detailed
-from emotion_cam.serve.session import FAILED, FULL, GOING_AWAY, IDLE, Session
+from emotion_cam.serve.session import Session
 from emotion_cam.serve.streams import BOUNDARY, COMMENT, EndlessResponse, event, part
+from emotion_cam.serve.watcher import Watcher
 from emotion_cam.serve.workers import FullError
 from emotion_cam.sinks.window import task_keys
 from emotion_cam.version import __version__
@@ -38,7 +38,7 @@ from emotion_cam.version import __version__
 PAGE = Path(__file__).with_name("page")
 """The files that browsers get."""
 
-KEYS = {" ", *"abefhmqrs"}
+KEYS = {" ", *"abefhlmqrs"}
 """The keys of the page that do not belong to a task."""
 
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -53,11 +53,16 @@ class PredictionModel(BaseModel):
 
 
 class FaceModel(BaseModel):
-    """A face: its number in the picture, its number through a stream, its box (left, top, right, bottom)."""
+    """A face: its number in the picture, its number through a stream, its box (left, top, right, bottom).
+
+    ``landmarks`` (x and y of eyes, nose and mouth corners) and ``roll`` (degrees) are there if the detector finds them.
+    """
 
     face: int
     track: int | None
     box: tuple[int, int, int, int]
+    landmarks: dict[str, tuple[float, float]] | None = None
+    roll: float | None = None
     predictions: dict[str, PredictionModel]
 
 
@@ -204,62 +209,7 @@ async def frames(websocket: WebSocket, service: Shared) -> None:
 
 @router.websocket("/v1/stream")
 async def stream(websocket: WebSocket, service: Shared, pictures: bool = False, detail: bool = False) -> None:
-    """The results of the server's own source: a text for each frame, as a line of JSON Lines.
-
-    With ``detail``, the picture's size and class maps are added. With ``pictures``, a frame is a binary message: the
-    length of the JSON (4 bytes, little endian), the JSON, and the picture as JPEG, scaled down to at most 1280 pixels.
-    """
-    await websocket.accept()
-    live = service.live
-    if live is None:
-        await websocket.close(1008, "This server has no source of its own: start it with a camera or a video.")
-        return
-    sending = asyncio.ensure_future(_send_moments(websocket, service, live, pictures=pictures, detail=detail))
-    reading = asyncio.ensure_future(_until_left(websocket))
-    try:
-        await asyncio.wait([sending, reading], return_when=asyncio.FIRST_COMPLETED)
-        if sending.done():
-            code, reason = sending.result()
-            with contextlib.suppress(Exception):  # it may be gone already
-                await asyncio.wait_for(websocket.close(code, reason), 2)
-    finally:
-        for task in (sending, reading):
-            task.cancel()
-        await asyncio.gather(sending, reading, return_exceptions=True)
-
-
-async def _send_moments(
-    websocket: WebSocket, service: Service, live: LiveSource, *, pictures: bool, detail: bool
-) -> tuple[int, str]:
-    """Send every moment; returns why it ended, as a close code and a reason."""
-    patience = service.limits.idle_seconds
-    try:
-        async with contextlib.aclosing(live.watch(15.0)) as moments:
-            async for moment in moments:
-                if moment is None:
-                    continue
-                head = moment.details() if detail else moment.line
-                if pictures:
-                    jpeg = await asyncio.to_thread(moment.jpeg, annotated=False)
-                    await asyncio.wait_for(
-                        websocket.send_bytes(len(head).to_bytes(4, "little") + head + jpeg), patience
-                    )
-                else:
-                    await asyncio.wait_for(websocket.send_text(head.decode()), patience)
-    except FullError as error:
-        service.metrics.refused.labels("full").inc()
-        return FULL, str(error)
-    except asyncio.TimeoutError:
-        return IDLE, "Results were not taken."
-    except (WebSocketDisconnect, RuntimeError):
-        return FAILED, ""
-    return GOING_AWAY, "The server ends."
-
-
-async def _until_left(websocket: WebSocket) -> None:
-    """Read and ignore what is sent, until the visitor leaves."""
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass
+    await Watcher(websocket, service, pictures=pictures, detail=detail).run()
 
 
 @router.get("/v1/info", tags=["the server"])
@@ -274,9 +224,10 @@ async def info(service: Shared) -> dict[str, Any]:
         "version": __version__,
         "tasks": [{"name": task, "key": keys.get(task)} for task in service.recognizer.tasks],
         "palette": [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in PALETTE],
-        "view": {name: getattr(view, name) for name in ("bars", "explain", "blur", "mirror", "hide")},
+        "view": {name: getattr(view, name) for name in ("bars", "landmarks", "explain", "blur", "mirror", "hide")},
+        "landmarks": service.recognizer.finds_landmarks,
         "source": source,
-        "pages": {"now": service.pages, "most": service.most_pages},
+        "pages": {"now": service.door.pages, "most": service.door.most},
         "limits": {"frame_bytes": limits.frame_bytes, "frame_pixels": limits.frame_pixels,
                    "body_bytes": limits.body_bytes, "pixels": limits.pixels},
         "report": _has_report(),

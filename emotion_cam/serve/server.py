@@ -78,7 +78,7 @@ def serve(
             Workers(spec.worker_count, limits.waiting),
             view=view,
             limits=limits,
-            most_pages=spec.page_count,
+            most_pages=spec.pages,
         )
         if not input.is_empty:
             service.live = LiveSource(input.open(), input.open, service)
@@ -146,9 +146,9 @@ def _listen(spec: ServeSpec) -> socket.socket:
         family, _, _, _, place = socket.getaddrinfo(spec.host, spec.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family, backlog=128)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while ")[0]  # Python adds the address once more
         raise ServeError(
-            f"The server cannot listen on {spec.host}, port {spec.port}: {error.strerror}. Choose another `port` or "
-            "`host`."
+            f"The server cannot listen on {spec.host}, port {spec.port}: {reason}. Choose another `port` or `host`."
         ) from error
 
 

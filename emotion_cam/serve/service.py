@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from emotion_cam.drawing.view import View
 from emotion_cam.recognition.spec import ModelSpec
 from emotion_cam.result import Result
+from emotion_cam.serve.door import Door
 from emotion_cam.serve.limits import Limits
 from emotion_cam.serve.metrics import Metrics
 from emotion_cam.serve.workers import Workers
@@ -33,10 +34,10 @@ class Service:
         view: what is drawn of the server's own source, and how a page begins.
         limits: what a visitor may send.
         workers: the threads that recognize.
-        most_pages: how many webcams are recognized at a time.
         metrics: the counters.
+        door: lets pages with webcams in.
         live: the server's own source; None if it has none.
-        pages: how many webcams are recognized now.
+        most_pages: how many webcams are recognized at a time; None for as many as get their answers in time.
         drawing: is held while a report is drawn: one at a time, because all threads share Matplotlib's settings.
     """
 
@@ -45,11 +46,14 @@ class Service:
     workers: Workers
     view: View = View()
     limits: Limits = Limits()
-    most_pages: int = 8
+    most_pages: InitVar[int | None] = None
     metrics: Metrics = field(default_factory=Metrics)
     live: LiveSource | None = None
-    pages: int = 0
+    door: Door = field(init=False)
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self, most_pages: int | None) -> None:
+        self.door = Door(most_pages, self.metrics)
 
     def count(self, origin: str, faces: Sequence[Face], started: float) -> None:
         """Count a recognized picture.

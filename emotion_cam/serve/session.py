@@ -9,30 +9,36 @@ answer. Texts from the page are commands; see ``Command``.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import struct
 import time
 from collections import deque
 from functools import partial
+from typing import Literal
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emotion_cam.errors import EmotionCamError, message_of
 from emotion_cam.recognition.recognizer import Follower
-from emotion_cam.report import render
-from emotion_cam.report.history import History
 from emotion_cam.result import Result
 from emotion_cam.serve.pictures import PictureError, decode
+from emotion_cam.serve.recording import Recorder
 from emotion_cam.serve.service import Service, detailed
+from emotion_cam.serve.sockets import (
+    FULL,
+    IDLE,
+    MALFORMED,
+    TOO_LARGE,
+    ClosingError,
+    as_command,
+    close,
+    run_until_closed,
+    send,
+)
 from emotion_cam.types import Frame
 
 HEADER = struct.Struct("<Id")
 """What stands before the picture of a frame: its number and its time in seconds."""
-
-FULL, MALFORMED, TOO_LARGE, IDLE, GOING_AWAY, FAILED = 1013, 1003, 1009, 4408, 1001, 1011
-"""Why a WebSocket is closed, as its close code."""
 
 LONGEST_NAME = 200
 
@@ -44,21 +50,14 @@ class Command(msgspec.Struct, forbid_unknown_fields=True):
         blur: whether faces are blurred: then every frame is searched in full, and a report has no pictures.
         explain: whether answers hold class maps.
         source: the name of what is shown; the frames that follow begin a new stream.
-        report: "start" begins to record for a report, "end" asks for it, "drop" forgets it.
+        report: "start" begins to record for a report, "end" asks for it, "drop" forgets it. The report's time begins
+            where recording does; together with ``source``, it is the time of the stream.
     """
 
     blur: bool | None = None
     explain: bool | None = None
     source: str | None = None
-    report: str | None = None
-
-
-class _ClosingError(Exception):
-    """The connection ends, with a close code and a reason for people."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
+    report: Literal["start", "end", "drop"] | None = None
 
 
 class Session:
@@ -74,46 +73,28 @@ class Session:
         self._service = service
         self._limits = service.limits
         self._frame: bytes | None = None
+        self._came = 0.0  # when that frame came
         self._commands: deque[Command] = deque()
         self._news = asyncio.Event()
         self._blur = service.view.blur
         self._explain = False
         self._source = "webcam"
         self._follower = self._new_follower()
-        self._report: _Recording | None = None
+        self._recorder = Recorder(service)
 
     async def run(self) -> None:
         """Accept the connection, and serve it to its end."""
         await self._socket.accept()
         service = self._service
-        if service.pages >= service.most_pages or (service.pages and service.workers.is_late):
+        if not await service.door.enter():
             service.metrics.refused.labels("full").inc()
-            await self._close(FULL, f"The server is full: {service.pages} pages use it. Try again later.")
+            use = "1 page uses it" if service.door.pages == 1 else f"{service.door.pages} pages use it"
+            await close(self._socket, FULL, f"The server is full: {use}. Try again later.")
             return
-        service.pages += 1
-        service.metrics.pages.set(service.pages)
-        tasks = [asyncio.ensure_future(self._read()), asyncio.ensure_future(self._work())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-        except _ClosingError as closing:
-            await self._close(closing.code, closing.reason)
-        except WebSocketDisconnect:
-            pass
+            await run_until_closed(self._socket, self._read(), self._work())
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            service.pages -= 1
-            if not service.pages:
-                service.workers.forget_waits()
-            service.metrics.pages.set(service.pages)
-
-    async def _close(self, code: int, reason: str) -> None:
-        with contextlib.suppress(Exception):  # it may be gone already
-            await asyncio.wait_for(self._socket.close(code, reason[:120]), 2)
+            service.door.leave()
 
     async def _read(self) -> None:
         """Take the page's messages: the newest frame, and every command."""
@@ -121,16 +102,16 @@ class Session:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_seconds)
             except asyncio.TimeoutError:
-                raise _ClosingError(IDLE, f"Nothing came for {self._limits.idle_seconds:g} seconds.") from None
+                raise ClosingError(IDLE, f"Nothing came for {self._limits.idle_seconds:g} seconds.") from None
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             if message.get("bytes") is not None:
                 self._service.metrics.replaced.inc(self._frame is not None)
-                self._frame = message["bytes"]
+                self._frame, self._came = message["bytes"], time.monotonic()
             else:
-                self._commands.append(_command(message.get("text") or ""))
+                self._commands.append(as_command(message.get("text") or "", Command))
                 if len(self._commands) > 16:
-                    raise _ClosingError(MALFORMED, "Too many commands at a time.")
+                    raise ClosingError(MALFORMED, "Too many commands at a time.")
             self._news.set()
 
     async def _work(self) -> None:
@@ -140,36 +121,36 @@ class Session:
             self._news.clear()
             while self._commands:
                 await self._obey(self._commands.popleft())
-            frame, self._frame = self._frame, None
+            frame, self._frame, came = self._frame, None, self._came
             if frame is not None:
                 await self._send(await self._service.workers.run(partial(self._recognize, frame)))
+                self._service.door.answered(time.monotonic() - came)
 
     async def _send(self, text: str) -> None:
-        try:
-            await asyncio.wait_for(self._socket.send_text(text), self._limits.idle_seconds)
-        except asyncio.TimeoutError:
-            raise _ClosingError(IDLE, "Answers were not taken.") from None
+        await send(self._socket, text, self._limits.idle_seconds)
+
+    @property
+    def _search_every(self) -> float:
+        return self._service.models.search_every(hides_faces=self._blur)
 
     def _new_follower(self) -> Follower:
-        models = self._service.models
-        return self._service.recognizer.follow(models.search_every(hides_faces=self._blur), models.smooth, live=True)
+        return self._service.recognizer.follow(self._search_every, self._service.models.smooth, live=True)
 
     def _recognize(self, message: bytes) -> str:
         """The answer to a frame; runs in a worker."""
         started = time.perf_counter()
         if len(message) <= HEADER.size:
-            raise _ClosingError(MALFORMED, f"A frame has {HEADER.size} bytes of number and time, then a picture.")
+            raise ClosingError(MALFORMED, f"A frame has {HEADER.size} bytes of number and time, then a picture.")
         number, seconds = HEADER.unpack_from(message)
         if not (math.isfinite(seconds) and 0 <= seconds < 1e9):
-            raise _ClosingError(MALFORMED, "The time of a frame is a number of seconds from 0.")
+            raise ClosingError(MALFORMED, "The time of a frame is a number of seconds from 0.")
         try:
             image = decode(message[HEADER.size :], self._limits.frame_pixels)
         except PictureError as error:
-            raise _ClosingError(TOO_LARGE if error.too_large else MALFORMED, str(error)) from None
+            raise ClosingError(TOO_LARGE if error.too_large else MALFORMED, str(error)) from None
         faces = self._follower(image, seconds)
         result = Result(Frame(image, number, seconds, self._source), faces)
-        if self._report is not None:
-            self._report.add(result, with_picture=not self._blur)
+        self._recorder.add(result, with_picture=not self._blur)
         self._service.count("page", faces, started)
         table = {"type": "result", **detailed(result, maps=self._explain)}
         return msgspec.json.encode(table).decode()
@@ -177,68 +158,15 @@ class Session:
     async def _obey(self, command: Command) -> None:
         if command.explain is not None:
             self._explain = command.explain
-        if command.blur is not None and command.blur != self._blur:
+        if command.blur is not None:
             self._blur = command.blur
-            self._follower = self._new_follower()
+            self._follower.every = self._search_every
         if command.source is not None:
             self._source = command.source[:LONGEST_NAME]
             self._follower = self._new_follower()
         if command.report == "start":
-            self._report = _Recording(self._limits.report_faces, self._limits.report_tracks)
+            self._recorder.start(at=None if command.source is None else 0.0)
         elif command.report == "drop":
-            self._report = None
+            self._recorder.drop()
         elif command.report == "end":
-            await self._send_report()
-
-    async def _send_report(self) -> None:
-        recording, self._report = self._report, None
-        answer: dict[str, object] = {"type": "report"}
-        if recording is None or recording.is_empty:
-            answer["error"] = "Nothing was recorded for a report."
-        else:
-            try:
-                async with self._service.drawing:
-                    page = await self._service.workers.run(recording.page)
-                answer |= {"page": page, "complete": recording.is_complete}
-            except EmotionCamError as error:
-                answer["error"] = message_of(error)
-        await self._send(msgspec.json.encode(answer).decode())
-
-
-class _Recording:
-    """What a report is made of: numbers, and thumbnails of strongest moments; no frame is kept.
-
-    Attributes:
-        is_empty: whether nothing was recorded.
-        is_complete: whether everything found a place.
-    """
-
-    def __init__(self, most_faces: int, most_tracks: int) -> None:
-        self._history = History()
-        self._faces_left = most_faces
-        self._most_tracks = most_tracks
-        self.is_empty = True
-        self.is_complete = True
-
-    def add(self, result: Result, *, with_picture: bool) -> None:
-        """Record a result; once the limits are reached, nothing more."""
-        frame = result.frame
-        tracks = sum(len(source.faces) for source in self._history.sources.values())
-        self._faces_left -= 1 + len(result.faces)
-        if self._faces_left < 0 or tracks > self._most_tracks:
-            self.is_complete = False
-            return
-        image = frame.image if with_picture else None
-        self._history.add(frame.source, frame.index, frame.time, result.faces, image)
-        self.is_empty = False
-
-    def page(self) -> str:
-        """The report as a page."""
-        return render(self._history, ".html").decode()
-
-
-def _command(text: str) -> Command:
-    try:
-        return msgspec.json.decode(text, type=Command)
-    except msgspec.DecodeError as error:
-        raise _ClosingError(MALFORMED, f"This is no command: {error}") from None
+            await self._send(await self._recorder.report())

@@ -10,9 +10,6 @@ from pathlib import Path
 TOKEN_VARIABLE = "EMOTION_CAM_TOKEN"
 """The environment variable with a token of the user's own."""
 
-PAGES_PER_WORKER = 4
-"""The webcams that one core can serve 25 times a second each."""
-
 
 @dataclass(frozen=True)
 class ServeSpec:
@@ -27,7 +24,8 @@ class ServeSpec:
         certificate: A certificate file (PEM), to serve https: browsers give a page their webcam only over https or on
             localhost.
         key: The private key of the certificate (PEM), if it is not in the same file.
-        pages: How many webcams may be recognized at a time; further ones are refused. By default 4 for each worker.
+        pages: How many webcams may be recognized at a time; further ones are refused. By default, as many as get 25
+            answers a second each.
         workers: How many pictures to recognize at a time. By default one for each core, at most 4.
         browser: Open the page in this machine's browser.
 
@@ -72,8 +70,3 @@ class ServeSpec:
     def worker_count(self) -> int:
         """How many pictures are recognized at a time."""
         return self.workers or min(4, os.cpu_count() or 1)
-
-    @property
-    def page_count(self) -> int:
-        """How many webcams may be recognized at a time."""
-        return self.pages or PAGES_PER_WORKER * self.worker_count

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,12 +13,6 @@ T = TypeVar("T")
 
 class FullError(Exception):
     """The server has as much to do as it can; the message is for the visitor."""
-
-
-LATE = 0.1
-"""The mean seconds of waiting for a thread from which on nobody else is let in."""
-
-_FORGET = 2.0  # seconds after which nothing is known of how long waiting takes
 
 
 class Workers:
@@ -39,25 +31,11 @@ class Workers:
         self.count = count
         self._most = count + waiting
         self.requests = 0
-        self._wait = 0.0  # seconds, averaged
-        self._waited = -math.inf  # when it was measured
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="recognition")
 
     async def run(self, function: Callable[[], T]) -> T:
         """Call a function in a thread; whoever calls never has more than one call under way."""
-        asked = time.monotonic()
-
-        def measured() -> T:
-            self._waited = time.monotonic()
-            self._wait += 0.1 * (self._waited - asked - self._wait)
-            return function()
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, measured)
-
-    @property
-    def is_late(self) -> bool:
-        """Whether those who are here already wait so long for a thread that nobody else should be let in."""
-        return self._wait > LATE and time.monotonic() - self._waited < _FORGET
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
@@ -73,10 +51,6 @@ class Workers:
             yield
         finally:
             self.requests -= 1
-
-    def forget_waits(self) -> None:
-        """Know nothing of how long waiting takes: those who waited are gone."""
-        self._wait = 0.0
 
     def close(self) -> None:
         """Let the threads end; what waits is dropped."""

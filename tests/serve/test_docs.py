@@ -15,7 +15,6 @@ import pytest
 
 from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.serve.limits import Limits
-from emotion_cam.serve.spec import PAGES_PER_WORKER
 from emotion_cam.types import Image
 from tests.serve.conftest import make_service
 from tests.serve.running import Address, in_thread
@@ -67,7 +66,6 @@ def test_the_limits_are_those_of_the_program() -> None:
     for text in (
         f"{limits.body_bytes / 1e6:g} MB and {limits.pixels / 1e6:g} megapixels | 413",
         f"{limits.frame_bytes / 1e6:g} MB and {limits.frame_pixels / 1e6:g} megapixels | close code 1009",
-        f"by default {PAGES_PER_WORKER} for each worker | close code 1013",
         f"beyond one for each worker | {limits.waiting} | 503",
         f"own source | {limits.watchers} | 503",
         f"connections | {limits.connections} | 503",

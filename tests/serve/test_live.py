@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from emotion_cam.drawing.view import View
 from emotion_cam.errors import SourceError
@@ -98,6 +98,68 @@ def test_the_annotated_picture_comes_as_mjpeg(camera: Address) -> None:
         head, _, body = part.partition(b"\r\n\r\n")
         length = int(head.rpartition(b"Content-Length: ")[2])
         assert cv2.imdecode(np.frombuffer(body[:length], np.uint8), cv2.IMREAD_COLOR) is not None
+
+
+def report_of(watcher: ClientConnection) -> dict[str, Any]:
+    """End a recording, and wait for its report."""
+    watcher.send('{"report": "end"}')
+    while True:
+        message = watcher.recv(30)
+        if isinstance(message, str) and '"type":"report"' in message[:20]:
+            answer: dict[str, Any] = json.loads(message)
+            return answer
+
+
+def test_a_report_of_what_was_watched(camera: Address) -> None:
+    pytest.importorskip("matplotlib")
+    with connect(f"{camera.ws}/v1/stream?pictures=true") as page:
+        assert report_of(page)["error"] == "Nothing was recorded for a report."
+        page.send('{"report": "start"}')
+        for _ in range(30):  # the video starts over meanwhile
+            page.recv(10)
+        answer = report_of(page)
+        assert answer["complete"]
+        assert "clip.mp4" in answer["page"]
+        assert "data:image/jpeg" in answer["page"]
+        page.send('{"blur": true, "report": "start"}')
+        for _ in range(20):
+            page.recv(10)
+        answer = report_of(page)
+        assert "clip.mp4" in answer["page"]
+        assert "data:image/jpeg" not in answer["page"]
+
+
+def test_a_report_shows_no_faces_that_the_view_hides(recognizer: Recognizer, film: Path) -> None:
+    pytest.importorskip("matplotlib")
+    service = with_source(make_service(recognizer), film)
+    service.view = View(blur=True)
+    with in_thread(service) as address, connect(f"{address.ws}/v1/stream") as watcher:
+        watcher.send('{"report": "start"}')
+        for _ in range(20):
+            watcher.recv(10)
+        assert "data:image/jpeg" not in report_of(watcher)["page"]
+
+
+def test_a_paused_watcher_gets_nothing(camera: Address) -> None:
+    with connect(f"{camera.ws}/v1/stream") as watcher:
+        watcher.recv(10)
+        watcher.send('{"paused": true}')
+        with pytest.raises(TimeoutError):
+            while True:
+                watcher.recv(1)
+        watcher.send('{"paused": false}')
+        assert json.loads(watcher.recv(10))["source"] == "clip.mp4"
+
+
+@pytest.mark.parametrize("message", ["hello", '{"explain": true}', b"frame"])
+def test_a_watcher_that_sends_what_is_no_command_is_let_go(camera: Address, message: str | bytes) -> None:
+    with connect(f"{camera.ws}/v1/stream") as watcher:
+        watcher.send(message)
+        with pytest.raises(ConnectionClosed) as caught:
+            for _ in range(100):
+                watcher.recv(10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1003
 
 
 def test_opencv_reads_the_mjpeg(camera: Address) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.server
+import importlib.util
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_cam.detect import open_detector
 from emotion_cam.recognition.recognizer import Recognizer
 from emotion_cam.sources.video import VideoSource
 from emotion_cam.tables import read_table
@@ -101,6 +104,14 @@ def test_a_blurred_face_is_never_shown_sharp(live: Tab, recognizer: Recognizer) 
     assert sum(map(len, faces)) == 0
     assert max(float(canvas.std()) for canvas in seen) > 20  # the rest of the picture is there
     assert live.page.get_attribute("#tools button:has-text('Blur')", "aria-pressed") == "true"
+
+
+def test_a_face_keeps_its_number_when_blur_is_turned_on_and_off(live: Tab) -> None:
+    live.wait_for(lambda: live.results[-1]["faces"])
+    for _ in range(3):
+        live.page.keyboard.press("b")
+        live.wait_for_results(4)
+    assert {face["track"] for result in live.results for face in result["faces"]} == {1}
 
 
 def test_explain_draws_the_class_map(live: Tab) -> None:
@@ -304,6 +315,49 @@ def test_the_servers_own_source_is_shown(tab: Tab, recognizer: Recognizer, film:
         share = float((picture[..., 3] > 0).mean())
         assert 0.001 < share < 0.3  # boxes and labels, and nothing behind them
         tab.page.goto("about:blank")
+
+
+def test_a_recording_of_the_servers_own_source_has_a_report(tab: Tab, recognizer: Recognizer, film: Path) -> None:
+    with in_thread(with_source(make_service(recognizer), film)) as address, tempfile.TemporaryDirectory() as name:
+        tab.open(address.http)
+        tab.wait_for(lambda: "happy" in tab.page.inner_text("#shares"))
+        tab.page.keyboard.press("r")
+        tab.page.wait_for_timeout(3500)  # the video has two seconds: it starts over
+        tab.page.keyboard.press("r")
+        files = tab.downloads(Path(name))
+        tables = [list(read_table(files[suffix])) for suffix in (".csv", ".jsonl")]
+        for table in tables:
+            times = [frame.time for frame in table]
+            assert times == sorted(times)
+            assert times[0] == 0
+            assert 2 < times[-1] < 6
+            assert {frame.source for frame in table} == {"clip.mp4"}
+        boxes = [[[face.box for face in frame.faces] for frame in table] for table in tables]
+        assert boxes[0] == boxes[1]
+        if importlib.util.find_spec("matplotlib"):
+            report = files[".html"].read_text()
+            assert "clip.mp4" in report
+            assert "data:image/jpeg" in report
+        tab.page.goto("about:blank")
+
+
+def test_landmarks_are_drawn_and_saved_where_the_detector_finds_them(tab: Tab, portrait: Image, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), portrait)
+    with in_thread(make_service(Recognizer(detector=open_detector("mini")))) as address:
+        tab.open(address.http)
+        tab.drop(path, "image/png")
+        files = tab.downloads(tmp_path)
+        plain = tab.canvas()
+        tab.page.keyboard.press("l")
+        tab.screenshot("landmarks")
+        tables = [list(read_table(files[suffix])) for suffix in (".csv", ".jsonl")]
+        landmarks = tables[0][0].faces[0].landmarks
+        assert landmarks is not None
+        assert tables[1][0].faces[0].landmarks == landmarks
+        drawn = np.argwhere(np.any(tab.canvas() != plain, axis=2))
+        for x, y in landmarks:
+            assert np.abs(drawn - (y, x)).max(axis=1).min() < 2
 
 
 def test_the_token_opens_the_page_once_and_for_all(browser: Browser) -> None:

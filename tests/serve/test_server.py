@@ -198,5 +198,4 @@ def test_numbers_of_the_spec_are_checked() -> None:
     for wrong in ({"port": 70_000}, {"pages": 0}, {"workers": 0}):
         with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must be"):
             ServeSpec(**wrong)  # type: ignore[arg-type]
-    assert ServeSpec(workers=3).page_count == 12
-    assert ServeSpec(workers=3, pages=2).page_count == 2
+    assert ServeSpec(workers=3).worker_count == 3

@@ -16,9 +16,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from emotion_cam.recognition.recognizer import Recognizer
+from emotion_cam.recognition.recognizer import Follower, Recognizer
 from emotion_cam.serve.limits import Limits
+from emotion_cam.serve.recording import Recorder
 from emotion_cam.types import Face, Image
+from tests.builders import result
 from tests.serve.conftest import make_service
 from tests.serve.running import Address, frame, in_thread, jpeg, noise, png_bomb
 
@@ -115,6 +117,7 @@ def test_the_newest_frame_wins_and_a_slow_server_never_lags(recognizer: Recogniz
         ("{}x", 1003, "This is no command"),
         ('{"bluur": true}', 1003, "unknown field `bluur`"),
         ('{"blur": "yes"}', 1003, "Expected `bool"),
+        ('{"report": "begin"}', 1003, "Invalid enum value 'begin'"),
         ("\x00", 1003, "This is no command"),
     ],
 )
@@ -148,65 +151,39 @@ def test_a_full_server_says_so(server: Address, picture: bytes) -> None:
             ask(page, 1, 0.0, picture)
         with connect(f"{server.ws}/v1/frames") as one_more:
             assert ending(one_more) == (1013, "The server is full: 3 pages use it. Try again later.")
+        assert 'emotion_cam_refused_total{reason="full"}' in httpx.get(f"{server.http}/metrics").text
         pages.pop().close()
-        time.sleep(0.2)
         with connect(f"{server.ws}/v1/frames") as one_more:
             assert ask(one_more, 1, 0.0, picture)["faces"]
 
 
-def test_a_late_server_lets_nobody_else_in(recognizer: Recognizer) -> None:
-    service = make_service(recognizer, most_pages=10)
-
-    class Slow:
-        tasks = recognizer.tasks
-
-        def follow(self, *_: object, live: bool) -> Any:
-            def follower(image: Image, seconds: float) -> tuple[Face, ...]:
-                time.sleep(0.2)
-                return ()
-
-            return follower
-
-    service.recognizer = Slow()  # type: ignore[assignment]
-    small = jpeg(noise(32, 32))
-    with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as first:
-        with connect(f"{address.ws}/v1/frames") as second, connect(f"{address.ws}/v1/frames") as third:
-            for number in range(40):
-                for page in (first, second, third):
-                    page.send(frame(number, number / 10, small))
-                if service.workers.is_late and number > 12:  # well over the limit
-                    break
-                for page in (first, second, third):
-                    page.recv(5)
-            assert service.workers.is_late
-            with connect(f"{address.ws}/v1/frames") as one_more:
-                assert ending(one_more) == (1013, "The server is full: 3 pages use it. Try again later.")
-        time.sleep(2.2)
-        with connect(f"{address.ws}/v1/frames") as one_more:
-            assert ask(one_more, 1, 0.0, small)["faces"] == []
-
-
-def test_a_page_is_followed_as_a_live_stream_and_searched_in_full_while_it_blurs(
+def test_a_page_that_blurs_is_searched_in_full_and_faces_keep_their_numbers(
     recognizer: Recognizer, picture: bytes
 ) -> None:
     service = make_service(recognizer)
-    followed: list[tuple[float, bool]] = []
+    followers: list[Follower] = []
 
     class Watched:
         tasks = recognizer.tasks
 
-        def follow(self, every: float, smooth: float, *, live: bool) -> Any:
-            followed.append((every, live))
-            return recognizer.follow(every, smooth, live=live)
+        def follow(self, every: float, smooth: float, *, live: bool) -> Follower:
+            assert live
+            followers.append(recognizer.follow(every, smooth, live=live))
+            return followers[-1]
 
     service.recognizer = Watched()  # type: ignore[assignment]
     with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as page:
-        for number in range(5):
-            assert ask(page, number, number / 2, picture)["faces"][0]["track"] == 1
-        page.send('{"blur": true}')
-        ask(page, 5, 3, picture)
-    assert followed[0] == (0.2, True)
-    assert followed[-1] == (0, True)
+        ask(page, 0, 0.0, picture)
+        searched = []
+        for number, blur in enumerate((False, True, False, True), start=1):
+            page.send(json.dumps({"blur": blur}))
+            assert ask(page, number, number / 10, picture)["faces"][0]["track"] == 1
+            searched.append(followers[-1].every)
+        assert searched == [0.2, 0.0, 0.2, 0.0]
+        assert len(followers) == 1
+        page.send('{"source": "clip.mp4"}')  # another stream begins
+        ask(page, 1, 0.0, picture)
+        assert [follower.every for follower in followers] == [0.0, 0.0]
 
 
 def test_a_silent_page_is_let_go(recognizer: Recognizer) -> None:
@@ -251,6 +228,20 @@ def test_a_report_of_what_a_page_showed(server: Address, picture: bytes) -> None
         assert answer["complete"]
         assert "clip.mp4" in answer["page"]
         assert "data:image/jpeg" in answer["page"]
+
+
+def test_the_time_of_a_report_begins_with_the_recording_or_with_the_stream() -> None:
+    recorder = Recorder(make_service(None))  # type: ignore[arg-type]
+    for start, times, expected in (
+        (None, (60.0, 60.5, 0.0, 0.5), [0.0, 0.5, 0.5, 1.0]),  # the file starts over
+        (0.0, (2.0, 2.5), [2.0, 2.5]),
+    ):
+        recorder.start(at=start)
+        for time_of in times:
+            recorder.add(result(time=time_of), with_picture=False)
+        assert recorder._recording is not None
+        (source,) = recorder._recording._history.sources.values()
+        assert list(source.times) == expected
 
 
 def test_a_report_of_blurred_faces_has_no_pictures(server: Address, picture: bytes) -> None:

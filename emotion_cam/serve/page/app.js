@@ -75,8 +75,10 @@ class App {
     this.still = null;
     /** @type {Result | null} the newest result */
     this.result = null;
-    /** @type {{captured: number, time: number, held: HTMLCanvasElement | null} | null} the frame that is under way */
-    this.pending = null;
+    /** @type {{captured: number, sent: number, time: number, held: HTMLCanvasElement | null, stretch: Stretch | null} | null} */
+    this.pending = null; // the frame that is under way
+    /** When the newest picture of the webcam or video was shown. */
+    this.shownAt = 0;
     /** @type {HTMLCanvasElement | null} the blurred frame that is shown, before its blurring */
     this.held = null;
     /** @type {HTMLCanvasElement[]} canvases to hold frames in */
@@ -105,14 +107,18 @@ class App {
   // The parts of the page
 
   build() {
-    /** @type {[string, string, string, () => void, boolean][]} key, name, action, what it does, whether it is a switch */
+    /** @typedef {[string, string, string, () => void, boolean]} Tool key, name, action, what it does, whether it is a switch */
+    /** @type {Tool} */
+    const points = ["l", "Landmarks", "show or hide eyes, nose and mouth as points", () => this.switch("landmarks"), true];
+    /** @type {Tool[]} */
     const tools = [
       ["a", "Bars", "show or hide the bars", () => this.switch("bars"), true],
+      ...(this.info.landmarks ? [points] : []),
       ["e", "Explain", "show or hide the regions that support the label", () => this.switch("explain"), true],
       ["b", "Blur", "blur faces", () => this.switch("blur"), true],
       ["m", "Mirror", "mirror", () => this.flip(), true],
       ...this.info.tasks.map(({ name, key }) => {
-        /** @type {[string, string, string, () => void, boolean]} */
+        /** @type {Tool} */
         const tool = [key ?? "", name, `show or hide ${name}`, () => this.hide(name), true];
         return tool;
       }),
@@ -271,6 +277,7 @@ class App {
   showSwitches() {
     const pressed = {
       Bars: this.view.bars,
+      Landmarks: this.view.landmarks,
       Explain: this.view.explain,
       Blur: this.view.blur,
       Mirror: this.mirrors,
@@ -292,10 +299,11 @@ class App {
 
   /** Leave what is shown. */
   stop() {
-    if (this.recorder) this.record();
+    const connection = this.frames ?? this.source;
+    if (connection) connection.onProblem = () => {};
+    const saved = this.recorder ? this.record() : Promise.resolve(); // its report still comes
+    saved.then(() => connection?.close());
     this.generation += 1;
-    this.frames?.close();
-    this.source?.close();
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.mode = "none";
     this.video.pause();
@@ -388,8 +396,7 @@ class App {
   /** Forget the results of a video: it starts over, or goes on elsewhere. */
   restartVideo() {
     if (this.mode !== "video") return;
-    this.stretch = new Stretch();
-    this.stretch.start = 0;
+    this.stretch = new Stretch(0);
     this.timeline.clear();
     this.shares.clear();
     this.frames?.command({ source: this.title, ...(this.info.report ? { report: "start" } : {}) });
@@ -399,7 +406,7 @@ class App {
     const [stretch, frames, title] = [this.stretch, this.frames, this.title];
     if (this.mode !== "video" || !stretch?.results.length) return;
     const name = title.replace(/\.\w+$/, "") || "video";
-    const files = tables(stretch.results, name);
+    const files = this.tables(stretch.results, name);
     if (this.info.report && frames) {
       const { page, error } = await frames.report();
       if (page) files.push([`${name}.html`, "Report", new Blob([page], { type: "text/html" })]);
@@ -428,7 +435,7 @@ class App {
       this.shares.draw(this.view.hide);
       this.repaint();
       const name = file.name.replace(/\.\w+$/, "") || "picture";
-      const files = tables([tableResult(result, picture.width, 0)], name);
+      const files = this.tables([tableResult(result, picture.width, 0)], name);
       if (this.info.report && !this.view.blur) {
         files.push([`${name}.html`, "Report", new Blob([await pictureReport(picture, file.name)], { type: "text/html" })]);
       }
@@ -443,7 +450,7 @@ class App {
   useSource() {
     const generation = this.begin("source");
     this.title = this.info.source?.name ?? "";
-    const source = new SourceConnection();
+    const source = new SourceConnection({ blur: this.view.blur });
     this.source = source;
     source.onProblem = (message) => this.problem(message);
     source.onResult = async (result, picture) => {
@@ -493,6 +500,7 @@ class App {
   }
 
   onFrame() {
+    this.shownAt = performance.now();
     this.setSize(this.video.videoWidth, this.video.videoHeight);
     this.grab();
     if (!this.view.blur) {
@@ -512,13 +520,13 @@ class App {
   async grab() {
     const { frames, video } = this;
     if (!frames?.isReady || !video.videoWidth) return;
-    const captured = performance.now();
-    const time = this.mode === "video" ? video.currentTime : (captured - this.started) / 1000;
+    const [captured, sent] = [this.shownAt, performance.now()];
+    const time = this.mode === "video" ? video.currentTime : Math.max(0, captured - this.started) / 1000;
     this.number += 1;
     const number = this.number;
     frames.inFlight = number;
     const held = this.view.blur ? this.hold(video) : null;
-    this.pending = { captured, time, held };
+    this.pending = { captured, sent, time, held, stretch: this.stretch };
     const file = await jpegOf(video, video.videoWidth, video.videoHeight, this.small);
     const picture = await file?.arrayBuffer();
     if (frames.inFlight !== number) return;
@@ -540,24 +548,28 @@ class App {
     this.pending = null;
     if (!pending) return;
     const now = performance.now();
-    this.latency = this.latency ? 0.9 * this.latency + 0.1 * (now - pending.captured) : now - pending.captured;
+    this.latency = this.latency ? 0.9 * this.latency + 0.1 * (now - pending.sent) : now - pending.sent;
     this.answered.count();
     if (this.mode === "video") {
       this.video.playbackRate = Math.min(1, Math.max(0.1, 1000 / this.latency / ANSWERS_A_SECOND));
     }
     this.shownCapture = pending.captured;
     if (this.view.blur) {
-      if (!pending.held) return; // it was taken before faces were blurred
+      if (!pending.held) {
+        if (this.video.paused) this.grab();
+        return; // it was taken before faces were blurred
+      }
       if (this.held) this.unused.push(this.held);
       this.held = pending.held;
     }
-    this.take(result, this.video.videoWidth);
+    if (!this.stretch || pending.stretch === this.stretch) this.take(result, this.video.videoWidth);
     if (this.view.blur) {
       this.repaint();
       this.shown.count();
       this.countAge();
     } else if (this.video.paused) this.repaint();
-    if (this.video.paused && this.mode === "video" && pending.time !== this.video.currentTime) this.grab();
+    const isNewer = this.shownAt > pending.captured; // a picture came meanwhile, and the next one may be far
+    if (isNewer || (this.video.paused && this.mode === "video" && pending.time !== this.video.currentTime)) this.grab();
   }
 
   /**
@@ -627,12 +639,12 @@ class App {
     }
   }
 
-  /** @param {"bars" | "explain" | "blur"} name */
+  /** @param {"bars" | "landmarks" | "explain" | "blur"} name */
   switch(name) {
     this.view[name] = !this.view[name];
     if (name === "explain") this.frames?.command({ explain: this.view.explain });
     if (name === "blur") {
-      this.frames?.command({ blur: this.view.blur });
+      (this.frames ?? this.source)?.command({ blur: this.view.blur });
       if (this.frames) Object.assign(this, { result: null, held: null });
       if (this.frames && this.pending) this.pending.held = null;
     }
@@ -660,8 +672,10 @@ class App {
   }
 
   pause() {
-    if (this.mode === "source") this.paused = !this.paused;
-    else if (this.mode === "webcam" || this.mode === "video") {
+    if (this.mode === "source") {
+      this.paused = !this.paused;
+      this.source?.command({ paused: this.paused });
+    } else if (this.mode === "webcam" || this.mode === "video") {
       if (!this.video.paused) this.video.pause();
       else {
         if (this.video.ended) this.restartVideo();
@@ -685,21 +699,23 @@ class App {
         return;
       }
       this.recorder = new Recorder(this.canvas);
-      this.recordsReport = this.info.report && this.mode === "webcam" && this.frames !== null;
-      if (this.recordsReport) this.frames?.command({ report: "start" });
+      this.recordsReport = this.info.report && this.mode !== "video"; // of a video there is one at its end
+      if (this.recordsReport) (this.frames ?? this.source)?.command({ report: "start" });
       this.showSwitches();
       this.repaint();
       return;
     }
-    const { recorder, frames } = this;
+    const { recorder } = this;
+    const connection = this.recordsReport ? (this.frames ?? this.source) : null;
     this.recorder = null;
     this.showSwitches();
     const name = fileName();
-    const report = this.recordsReport && frames?.isOpen ? frames.report() : Promise.resolve({ page: undefined });
-    const [video, { page }] = await Promise.all([recorder.stop(), report]);
+    const [video, report] = await Promise.all([recorder.stop(), connection?.report()]);
+    const { page, error } = report ?? {};
     /** @type {[string, string, Blob][]} */
-    const files = [[`${name}.${recorder.suffix}`, "Video", video], ...tables(recorder.stretch.results, name)];
+    const files = [[`${name}.${recorder.suffix}`, "Video", video], ...this.tables(recorder.stretch.results, name)];
     if (page) files.push([`${name}.html`, "Report", new Blob([page], { type: "text/html" })]);
+    else if (error) this.problem(error);
     this.offer(name, files);
   }
 
@@ -712,6 +728,18 @@ class App {
     const dialog = element("help", HTMLDialogElement);
     if (dialog.open) dialog.close();
     else dialog.showModal();
+  }
+
+  /**
+   * @param {Result[]} results
+   * @param {string} name
+   * @returns {[string, string, Blob][]}
+   */
+  tables(results, name) {
+    return [
+      [`${name}.csv`, "CSV", new Blob([csv(results, this.info.landmarks)], { type: "text/csv" })],
+      [`${name}.jsonl`, "JSON Lines", new Blob([jsonLines(results)], { type: "application/jsonl" })],
+    ];
   }
 
   /**
@@ -738,18 +766,6 @@ class App {
     }
     element("files", HTMLElement).hidden = false;
   }
-}
-
-/**
- * @param {Result[]} results
- * @param {string} name
- * @returns {[string, string, Blob][]}
- */
-function tables(results, name) {
-  return [
-    [`${name}.csv`, "CSV", new Blob([csv(results)], { type: "text/csv" })],
-    [`${name}.jsonl`, "JSON Lines", new Blob([jsonLines(results)], { type: "application/jsonl" })],
-  ];
 }
 
 /**

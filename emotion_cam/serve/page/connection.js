@@ -7,6 +7,7 @@
 const FULL = 1013;
 const IDLE = 4408;
 const LONGEST_PAUSE = 5000;
+const LOST = "The connection was lost, and the report with it.";
 
 /**
  * @param {string} path
@@ -79,21 +80,80 @@ class Lasting {
   }
 }
 
-/** Sends frames, one at a time, and gets their results. */
-export class FrameConnection extends Lasting {
-  /** @param {Record<string, unknown>} options that hold from the first frame on */
-  constructor(options) {
-    super("/v1/frames");
+/** Also sends commands, and gets the report of what was recorded. */
+class CommandConnection extends Lasting {
+  /**
+   * @param {string} path
+   * @param {Record<string, unknown>} options that hold from the beginning
+   */
+  constructor(path, options) {
+    super(path);
     /** What holds for the stream; it is sent again after the connection was lost. */
     this.options = options;
-    /** @type {number | null} the number of the frame that has no answer yet */
-    this.inFlight = null;
-    /** @type {(result: Result) => void} */
-    this.onResult = () => {};
     /** Called whenever the connection is there, the first time and again. */
     this.onOpened = () => {};
     /** @type {((page: {page?: string, error?: string}) => void) | null} */
     this.onReport = null;
+  }
+
+  opened() {
+    this.socket?.send(JSON.stringify(this.options));
+    this.onProblem("");
+    this.onOpened();
+  }
+
+  /** @param {{page?: string, error?: string}} message */
+  reported(message) {
+    this.onReport?.(message);
+    this.onReport = null;
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  lost(code, reason) {
+    this.reported({ error: LOST });
+    super.lost(code, reason);
+  }
+
+  /**
+   * Change options, or record for a report.
+   *
+   * @param {Record<string, unknown>} command
+   */
+  command(command) {
+    const { report: _, ...options } = command; // a recording does not survive a lost connection
+    Object.assign(this.options, options);
+    if (this.isOpen) this.socket?.send(JSON.stringify(command));
+  }
+
+  /**
+   * The report of what was recorded since `report: "start"`.
+   *
+   * @returns {Promise<{page?: string, error?: string}>}
+   */
+  report() {
+    return new Promise((resolve) => {
+      if (!this.isOpen) {
+        resolve({ error: LOST });
+        return;
+      }
+      this.onReport = resolve;
+      this.command({ report: "end" });
+    });
+  }
+}
+
+/** Sends frames, one at a time, and gets their results. */
+export class FrameConnection extends CommandConnection {
+  /** @param {Record<string, unknown>} options that hold from the first frame on */
+  constructor(options) {
+    super("/v1/frames", options);
+    /** @type {number | null} the number of the frame that has no answer yet */
+    this.inFlight = null;
+    /** @type {(result: Result) => void} */
+    this.onResult = () => {};
   }
 
   /** Whether a frame may be sent now. Opens the connection again if it was closed because nothing was sent. */
@@ -104,18 +164,14 @@ export class FrameConnection extends Lasting {
 
   opened() {
     this.inFlight = null;
-    this.socket?.send(JSON.stringify(this.options));
-    this.onProblem("");
-    this.onOpened();
+    super.opened();
   }
 
   /** @param {string | ArrayBuffer} data */
   received(data) {
     const message = JSON.parse(String(data));
-    if (message.type === "report") {
-      this.onReport?.(message);
-      this.onReport = null;
-    } else if (message.frame === this.inFlight) {
+    if (message.type === "report") this.reported(message);
+    else if (message.frame === this.inFlight) {
       this.inFlight = null;
       this.onResult(message);
     }
@@ -127,21 +183,7 @@ export class FrameConnection extends Lasting {
    */
   lost(code, reason) {
     this.inFlight = null;
-    this.onReport?.({ error: "The connection was lost, and the report with it." });
-    this.onReport = null;
     super.lost(code, reason);
-  }
-
-  /**
-   * Change options, or ask for a report.
-   *
-   * @param {Record<string, unknown>} command
-   */
-  command(command) {
-    const { report, ...options } = command;
-    Object.assign(this.options, options);
-    if (this.isOpen) this.socket?.send(JSON.stringify(command));
-    void report; // a recording does not survive a lost connection
   }
 
   /**
@@ -157,39 +199,23 @@ export class FrameConnection extends Lasting {
     message.set(new Uint8Array(picture), 12);
     this.socket?.send(message);
   }
-
-  /**
-   * The report of what was recorded since `report: "start"`.
-   *
-   * @returns {Promise<{page?: string, error?: string}>}
-   */
-  report() {
-    return new Promise((resolve) => {
-      if (!this.isOpen) {
-        resolve({ error: "The connection was lost, and the report with it." });
-        return;
-      }
-      this.onReport = resolve;
-      this.command({ report: "end" });
-    });
-  }
 }
 
 /** Gets the pictures and results of the server's own source. */
-export class SourceConnection extends Lasting {
-  constructor() {
-    super("/v1/stream?pictures=true&detail=true");
+export class SourceConnection extends CommandConnection {
+  /** @param {Record<string, unknown>} options that hold from the beginning */
+  constructor(options) {
+    super("/v1/stream?pictures=true&detail=true", options);
     /** @type {(result: Result, picture: Blob) => void} */
     this.onResult = () => {};
   }
 
-  opened() {
-    this.onProblem("");
-  }
-
   /** @param {string | ArrayBuffer} data */
   received(data) {
-    if (typeof data === "string") return;
+    if (typeof data === "string") {
+      this.reported(JSON.parse(data));
+      return;
+    }
     const length = new DataView(data).getUint32(0, true);
     const result = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     this.onResult(result, new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));

@@ -83,6 +83,7 @@ export function drawFaces(context, faces, placement, view, palette) {
     const colored = predictions.find((prediction) => isMulticlass(prediction) && prediction.label !== UNSURE);
     drawOutline(context, box, colored ? plateColor(colored, palette) : "#ffffff", placement);
   }
+  if (view.landmarks) for (const { face, box } of placed) drawLandmarks(context, face, box, placement);
   for (const { face, box, predictions } of placed) {
     if (view.bars) for (const one of predictions.filter(isMulticlass)) drawBars(context, one, box, placement, palette);
     drawLabels(context, face, predictions, box, placement, palette);
@@ -148,6 +149,27 @@ function drawOutline(context, [x1, y1, x2, y2], color, placement) {
   context.strokeStyle = color;
   context.lineWidth = thickness;
   context.strokeRect(x1, y1, x2 - x1, y2 - y1);
+}
+
+/**
+ * A white point with a dark ring at each landmark.
+ *
+ * @param {Context} context
+ * @param {Face} face
+ * @param {Box} box
+ * @param {Placement} placement
+ */
+function drawLandmarks(context, face, box, placement) {
+  const radius = Math.max(1, Math.floor(rowHeight(box, placement) / 6));
+  for (const [x, y] of Object.values(face.landmarks ?? {})) {
+    const [left, top] = placement.box([x, y, x, y]);
+    for (const [color, size] of /** @type {[string, number][]} */ ([[DARK, radius + 1.5], ["#ffffff", radius + 0.5]])) {
+      context.fillStyle = color;
+      context.beginPath();
+      context.arc(left, top, size, 0, 2 * Math.PI);
+      context.fill();
+    }
+  }
 }
 
 /**

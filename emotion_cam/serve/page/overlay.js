@@ -24,6 +24,7 @@ const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("overla
 const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 const view = {
   bars: isOn("bars", info.view.bars),
+  landmarks: isOn("landmarks", info.view.landmarks),
   explain: isOn("explain", info.view.explain),
   blur: false, // there is nothing to blur: the picture is not here
   mirror: isOn("mirror", false),

@@ -10,11 +10,11 @@ const KINDS = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm", "
 
 /** The results of a stretch, as tables hold them. */
 export class Stretch {
-  constructor() {
+  /** @param {number | null} start the time that is 0 in the tables, in seconds; null for that of the first result */
+  constructor(start = null) {
     /** @type {Result[]} */
     this.results = [];
-    /** @type {number | null} */
-    this.start = null;
+    this.start = start;
   }
 
   /**
@@ -22,7 +22,9 @@ export class Stretch {
    * @param {number} width of the original picture in pixels
    */
   add(result, width) {
-    this.start ??= result.time;
+    const last = this.results[this.results.length - 1]?.time ?? 0;
+    // A file of the server starts over at its end; the stretch goes on.
+    if (this.start === null || result.time < this.start + last) this.start = result.time - last;
     this.results.push(tableResult(result, width, this.start));
   }
 }

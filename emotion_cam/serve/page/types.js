@@ -19,6 +19,8 @@
  * @property {number} face
  * @property {number | null} track
  * @property {Box} box
+ * @property {Record<string, [number, number]>} [landmarks] eyes, nose and mouth in pixels, if the detector finds them
+ * @property {number} [roll] degrees
  * @property {Record<string, Prediction>} predictions
  *
  * @typedef {object} Result
@@ -30,6 +32,7 @@
  *
  * @typedef {object} View what is drawn
  * @property {boolean} bars
+ * @property {boolean} landmarks
  * @property {boolean} explain
  * @property {boolean} blur
  * @property {boolean | null} mirror null: only the browser's own webcam is mirrored
@@ -41,6 +44,7 @@
  * @property {string[]} palette a color for each label, by its index
  * @property {View} view
  * @property {{name: string, size: [number, number] | null, problem: string} | null} source
+ * @property {boolean} landmarks whether the detector finds landmarks
  * @property {boolean} report whether reports can be made
  */
 
