@@ -119,6 +119,7 @@ def lsl_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SLOW = (
     *("serve", "faults", "fuzz", "test_batch.py", "sources/test_streams.py", "sources/test_pipes.py"),
     *("cli/test_terminal.py", "cli/test_live.py", "cli/test_endurance.py"),
+    *("corpus/test_engine.py", "corpus/test_stretches.py", "corpus/test_whole.py"),
 )
 """Tests that start many programs, browsers or servers, or wait for time to pass."""
 

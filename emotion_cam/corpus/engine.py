@@ -164,21 +164,23 @@ class Engine:
             "distributed.scheduler.allowed-failures": DEATHS - 1,
             # A worker has one call at a time, so that its death is blamed on no other.
             "distributed.scheduler.worker-saturation": 1.0,
+            # A worker that died is replaced, however long that takes on a busy machine; it is not written off.
+            "distributed.deploy.lost-worker-timeout": "1000 hours",
         }
-        address = "127.0.0.1:0" if importlib.util.find_spec("bokeh") else None
-        with dask.config.set(settings), _interrupts_blocked():
-            cluster = LocalCluster(
-                n_workers=self._jobs,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=0,
-                dashboard_address=address,
-                silence_logs=logging.CRITICAL,
-            )
-        try:
-            yield cluster
-        finally:
-            cluster.close(timeout=5)
+        with dask.config.set(settings):
+            with _interrupts_blocked():
+                cluster = LocalCluster(
+                    n_workers=self._jobs,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=0,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+            try:
+                yield cluster
+            finally:
+                cluster.close(timeout=5)
 
 
 def _drain(ended: queue.SimpleQueue[Future[Any]]) -> list[Future[Any]]:

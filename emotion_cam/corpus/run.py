@@ -7,20 +7,21 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from emotion_cam.corpus.claim import Claim
 from emotion_cam.corpus.engine import Call, Engine
-from emotion_cam.corpus.faces import FACES, faces_path
+from emotion_cam.corpus.faces import FACES
 from emotion_cam.corpus.find import Video, find_videos
 from emotion_cam.corpus.manifest import Entry, Manifest
 from emotion_cam.corpus.plan import Plan, plan
 from emotion_cam.corpus.settings import Work, settings_of
 from emotion_cam.corpus.spec import CorpusSpec
+from emotion_cam.corpus.stretches import Cut, do_stretch, join, remove_work
 from emotion_cam.corpus.summary import write_summary
-from emotion_cam.corpus.work import Job, do, failed, start_entry
+from emotion_cam.corpus.work import Job, do, failed, remove_rows, start_entry
 from emotion_cam.errors import SinkError
 
 
@@ -99,7 +100,8 @@ def run_corpus(places: Sequence[Path], spec: CorpusSpec, work: Work, watch: Watc
             if claim.taken_over:
                 _sweep(spec.out, manifest)
             if made.jobs:
-                with Engine(min(spec.jobs, len(made.jobs)), spec.scheduler) as engine:
+                workers = spec.jobs if spec.split else min(spec.jobs, len(made.jobs))
+                with Engine(workers, spec.scheduler) as engine:
                     watch.started(engine.dashboard)
                     _work(engine, made, {video.id: video for video in videos}, manifest, claim, watch, totals)
         finally:
@@ -119,10 +121,13 @@ def _work(
     totals: Totals,
 ) -> None:
     calls = deque(Call(do, (job,), (job, size)) for job, size in made.jobs)
+    stretches = _Stretches(calls)
     for call, outcome in engine.run(calls):
         job, size = call.about
         claim.check()
-        entry = outcome if isinstance(outcome, Entry) else _lost(job, outcome)
+        entry = stretches.take(call, outcome)
+        if entry is None:
+            continue
         entry = msgspec.structs.replace(entry, columns=dict(videos[job.id].columns))
         manifest.add(entry)
         totals.left -= 1
@@ -136,9 +141,56 @@ def _work(
         watch.ended(entry, size)
 
 
+class _Stretches:
+    """Follows the videos that are cut, from the first call to the last one, which joins their stretches.
+
+    Args:
+        calls: where their calls are added.
+    """
+
+    def __init__(self, calls: deque[Call]) -> None:
+        self._calls = calls
+        self._cuts: dict[str, Cut] = {}
+        self._outcomes: dict[str, list[Any]] = {}
+
+    def take(self, call: Call, outcome: Any) -> Entry | None:
+        """The entry of a call's video; None if it has none yet."""
+        job, _ = call.about
+        if isinstance(outcome, Cut):
+            self._cuts[job.id], self._outcomes[job.id] = outcome, []
+            for stretch in reversed(outcome.stretches):
+                self._calls.appendleft(Call(do_stretch, (job, outcome.entry, stretch), call.about))
+            return None
+        if call.function is do_stretch:
+            return self._take_stretch(call, outcome)
+        return outcome if isinstance(outcome, Entry) else _lost(job, outcome)
+
+    def _take_stretch(self, call: Call, outcome: Any) -> Entry | None:
+        job, _ = call.about
+        made, outcomes = self._cuts[job.id], self._outcomes[job.id]
+        outcomes.append(outcome)
+        if len(outcomes) < len(made.stretches):
+            return None
+        del self._cuts[job.id], self._outcomes[job.id]
+        bad = next((each for each in outcomes if not isinstance(each, bool)), None)
+        if not all(outcome is True for outcome in outcomes):
+            remove_work(job)
+        if bad is not None:
+            remove_rows(job)
+            return bad if isinstance(bad, Entry) else _lost(job, bad)
+        follow_up = Call(join, (job, made), call.about) if all(outcomes) else Call(_do_whole, (job,), call.about)
+        self._calls.appendleft(follow_up)
+        return None
+
+
+def _do_whole(job: Job) -> Entry | Cut:
+    """Do a video whose frames are not those that its packets promised."""
+    return do(job, may_cut=False)
+
+
 def _lost(job: Job, error: BaseException) -> Entry:
     """The entry of a video whose call returned none."""
-    faces_path(job.dataset, job.id).unlink(missing_ok=True)
+    remove_rows(job)
     entry = failed(start_entry(job), error)
     return msgspec.structs.replace(entry, error=f"{job.path} was left: {entry.error}", ended=time.time())
 

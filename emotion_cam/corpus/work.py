@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import pyarrow as pa
 
-from emotion_cam.corpus.faces import FacesWriter, Tally, faces_path, faces_writer
+from emotion_cam.corpus.faces import Tally, faces_path, faces_writer
 from emotion_cam.corpus.fingerprint import fingerprint, whole_hash
 from emotion_cam.corpus.manifest import Entry, Result, Settings
 from emotion_cam.corpus.settings import Work, settings_of
@@ -35,6 +36,7 @@ from emotion_cam.sources.video import VideoSource
 from emotion_cam.types import Face, Frame
 
 if TYPE_CHECKING:
+    from emotion_cam.corpus.stretches import Cut
     from emotion_cam.recognition.recognizer import Recognizer
 
 
@@ -61,8 +63,13 @@ class Job:
     verify: bool = False
 
 
-def do(job: Job) -> Entry:
-    """Do a video, and return its entry, whatever happens. Only what ends the process is not caught."""
+def do(job: Job, *, may_cut: bool = True) -> Entry | Cut:
+    """Do a video, and return its entry, whatever happens. Only what ends the process is not caught.
+
+    Args:
+        job: the video.
+        may_cut: whether a long video may be cut, as its work asks; then nothing is done, and the stretches come back.
+    """
     began = time.perf_counter()
     entry = start_entry(job)
     try:
@@ -71,14 +78,25 @@ def do(job: Job) -> Entry:
         entry = identified(job, entry)
         if job.before is not None and _is_same(job.before, entry):
             return msgspec.structs.replace(job.before, mtime=entry.mtime, whole=entry.whole or job.before.whole)
+        if may_cut and job.work.split is not None:
+            from emotion_cam.corpus.stretches import cut
+
+            in_stretches = cut(job.path, entry, job.work.split)
+            if in_stretches is not None:
+                return in_stretches
         entry = _recognize(job, entry)
         refuse_change(job.path, entry)
     except Exception as error:  # a bug is no reason to lose the other videos
         entry = failed(entry, error)
     if entry.result != "done":
-        for path in (faces_path(job.dataset, job.id), *also_paths(job)):
-            path.unlink(missing_ok=True)  # rows of the file as it was before
+        remove_rows(job)
     return msgspec.structs.replace(entry, took=time.perf_counter() - began, ended=time.time())
+
+
+def remove_rows(job: Job) -> None:
+    """Remove what was written for a video, such as for its file as it was before."""
+    for path in (faces_path(job.dataset, job.id), *also_paths(job)):
+        path.unlink(missing_ok=True)
 
 
 def start_entry(job: Job) -> Entry:
@@ -154,14 +172,17 @@ def recognize_all(
 
 
 class RowsSink(Sink):
-    """Writes results as rows of the data set.
+    """Turns results into rows.
+
+    Args:
+        write: takes rows of ``parquet.schema()``; all rows of a frame come in the same batch.
 
     Attributes:
         last: the time of the last frame, in seconds.
     """
 
-    def __init__(self, writer: FacesWriter) -> None:
-        self._writer = writer
+    def __init__(self, write: Callable[[pa.RecordBatch], None]) -> None:
+        self._write = write
         self._rows = Rows()
         self.last = 0.0
 
@@ -174,7 +195,7 @@ class RowsSink(Sink):
     def flush(self) -> None:
         """Write the rows that wait."""
         if len(self._rows):
-            self._writer.write(self._rows.take())
+            self._write(self._rows.take())
 
 
 def counted(entry: Entry, tally: Tally, duration: float) -> Entry:
@@ -212,7 +233,7 @@ def _recognize(job: Job, entry: Entry) -> Entry:
         writer = stack.enter_context(faces_writer(faces_path(job.dataset, job.id), constants, settings.models))
         source = stack.enter_context(VideoSource(job.path))
         sinks = stack.enter_context(output.open(source, Controls(job.work.view)))
-        rows = RowsSink(writer)
+        rows = RowsSink(writer.write)
         recognize_all(job.work, source, [rows, *sinks])
         rows.flush()
         return counted(entry, writer.tally, duration_of(source, rows.last))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # Before av, which loads its own X library: in the other order OpenCV uses that one, and its windows hang.
 import cv2  # isort: skip
@@ -50,6 +50,7 @@ class VideoSource(Source):
     Args:
         path: a file, a pipe such as /dev/stdin, or - for standard input.
         max_pixels: pictures with more pixels are refused before they take memory.
+        start_at: begin with the last key frame at or before this time, in seconds; frames are counted from there.
 
     Attributes:
         path: the file.
@@ -65,7 +66,7 @@ class VideoSource(Source):
     LONGEST_LOOK_AHEAD = 300
     """How many packets of a pipe are read to find the first audio."""
 
-    def __init__(self, path: str | Path, *, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, path: str | Path, *, max_pixels: int = MAX_PIXELS, start_at: float = 0.0) -> None:
         self.path = Path(path)
         self.name = "stdin" if self.path == Path(STDIN) else self.path.name
         self.paths = (self.path,)
@@ -79,6 +80,8 @@ class VideoSource(Source):
             self._check_size(self._stream.width, self._stream.height)
             self._stream.codec_context.options = {"max_pixels": str(max_pixels)}  # sizes may change later
             self._stream.thread_type = "AUTO"
+            if start_at:
+                self._container.seek(round((start_at + float(self.start)) * 1e6))
             self._clock = Clock(self._container)
             self._audio = _Queue(self._container, wanted=self._pipe is not None)
             self._demuxed = self._demux()
@@ -294,6 +297,44 @@ def _audio_packets(container: InputContainer, wanted: AudioStream) -> Iterator[a
             clock.correct(packet)
             if packet.stream is wanted:
                 yield packet  # type: ignore[misc]
+
+
+class FrameTimes(NamedTuple):
+    """When the frames of a video are shown.
+
+    Attributes:
+        times: of all frames, in seconds as ``Frame.time`` has them, in their order.
+        keys: of the key frames, from each of which on everything can be decoded.
+    """
+
+    times: list[float]
+    keys: list[float]
+
+
+def frame_times(path: str | Path) -> FrameTimes | None:
+    """When the frames of a video will be shown, from its packets, without decoding them.
+
+    Returns:
+        None if the packets do not say that: they have no times, or the same ones, or the clock of the file jumps.
+
+    Raises:
+        SourceError: it cannot be opened, or is not a video.
+    """
+    with _open_video(Path(path), None) as container:
+        stream = _video_stream(container, Path(path))
+        start = Fraction(max(container.start_time or 0, 0), 1_000_000)
+        clock, times, keys = Clock(container), [], []
+        with suppress(av.FFmpegError):  # a stretch that is damaged is found when it is decoded
+            for packet in container.demux(stream):
+                clock.correct(packet)
+                if not packet.size or packet.is_discard:
+                    continue
+                if packet.pts is None or packet.time_base is None:
+                    return None
+                times.append(max(0.0, float(packet.pts * packet.time_base - start)))
+                if packet.is_keyframe:
+                    keys.append(times[-1])
+    return None if clock.jumped or len({*times}) < len(times) else FrameTimes(sorted(times), sorted(keys))
 
 
 def open_container(path: Path, pipe: Pipe | None = None) -> InputContainer:
