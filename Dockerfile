@@ -11,7 +11,8 @@ RUN python -m venv /opt/emotion-cam \
     && /opt/emotion-cam/bin/pip install --no-cache-dir ".[serve,report]"
 
 FROM python:3.13-slim-bookworm
-# What OpenCV needs even without a window.
+# What OpenCV needs even without a window, in the versions that have the latest fixes.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 libxcb1 \
     && rm -rf /var/lib/apt/lists/*

@@ -135,6 +135,7 @@ async def measure(address: str, process: int, count: int, seconds: float, pictur
         await asyncio.wait([runs], timeout=1)
         if time.monotonic() > start + WARM_UP and not runs.done():
             memories.append(memory(process))
+    memories.append(memory(process))
     await runs
     return summary(pages, start + WARM_UP, seconds, memories)
 

@@ -143,7 +143,7 @@ class Guard:
         if host is None or not self._access.knows(_without_port(host)):
             return Refusal(421, "host", "This server does not answer to that name; see --host-name.")
         origin = request.headers.get("origin")
-        if origin is not None and (len(origin) > 1 or urlsplit(origin[0]).netloc.lower() != host.lower()):
+        if origin is not None and (len(origin) > 1 or _host_of(origin[0]) != host.lower()):
             return Refusal(403, "origin", "Pages of other sites may not use this server.")
         if request.is_cross_site:
             return Refusal(403, "origin", "Pages of other sites may not use this server.")
@@ -208,6 +208,14 @@ class _Request:
         """The path and the query, without the token."""
         query = urlencode([(name, value) for name, value in self._query if name != "token"])
         return self.path + (f"?{query}" if query else "")
+
+
+def _host_of(origin: str) -> str | None:
+    """The host and port of an ``Origin``, in lower case; None if it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _without_port(host: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import io
 import logging
 import os
 import secrets
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import h11
@@ -97,11 +99,39 @@ def serve(
         # What is loaded by now stays to the end. To search it for garbage would hold up answers, and the end.
         gc.freeze()
         sys.setswitchinterval(_SWITCH_SECONDS)
-        server.run(sockets=[listening])
+        with _stderr_for_python():
+            server.run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _stderr_for_python() -> Iterator[None]:
+    """Keep C libraries from standard error: some write there what is wrong with a damaged picture, and cannot be asked
+    not to."""
+    before = sys.stderr
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # there may be no standard error
+            handle, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, handle)
+            if isinstance(before, io.TextIOWrapper) and before.fileno() == 2:
+                before.flush()
+                copy = open(handle, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
+                stack.callback(setattr, sys, "stderr", before)
+                sys.stderr = stack.enter_context(copy)
+            stack.callback(os.dup2, handle, 2)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+        yield
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a message of uvicorn's is about the server, and not about a visitor who left."""
+    return "without completing handshake" not in record.getMessage()
 
 
 def config_of(app: ASGIApp, limits: Limits, context: ssl.SSLContext | None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # the answer says what is wrong with a form
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)  # addresses may hold a token
     config = uvicorn.Config(
         app,

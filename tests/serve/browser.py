@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from emotion_cam.sinks.video import VideoSink
 from emotion_cam.types import Image
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocket
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ROOT = Path(__file__).parents[2]
@@ -42,10 +43,13 @@ def sync_playwright() -> Any:
 
 
 def write_clip(path: Path) -> Path:
-    """The moving portrait as the pretend webcam takes it: JPEG files one after the other."""
+    """The portrait, moving at half its speed, as the pretend webcam takes it: JPEG files one after the other.
+
+    A face that moves faster is lost on a slow machine, which follows it in a few frames a second.
+    """
     with path.open("wb") as file:
         for frame in moving_frames():
-            file.write(cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
+            file.write(2 * cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes())
     return path
 
 
@@ -86,17 +90,28 @@ class Tab:
         page: Playwright's page.
         errors: what the page wrote to the console as errors, and its exceptions.
         results: the results that the server sent, newest last.
+        sent: how many frames the page sent.
+        pictures: how many pictures of its own source the server sent.
     """
 
     def __init__(self, context: BrowserContext) -> None:
         self.page: Page = context.new_page()
         self.errors: list[str] = []
         self.results: list[dict[str, Any]] = []
+        self.sent = self.pictures = 0
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("websocket", lambda socket: socket.on("framereceived", self._received))
+        self.page.on("websocket", self._watch)
+
+    def _watch(self, socket: WebSocket) -> None:
+        socket.on("framesent", self._sent)
+        socket.on("framereceived", self._received)
+
+    def _sent(self, payload: bytes | str) -> None:
+        self.sent += isinstance(payload, bytes)
 
     def _received(self, payload: bytes | str) -> None:
+        self.pictures += isinstance(payload, bytes)
         if isinstance(payload, str) and '"type":"result"' in payload[:20]:
             self.results.append(json.loads(payload))
 
@@ -106,9 +121,10 @@ class Tab:
             self.page.wait_for_selector("#tools button")
         return self
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Let the page run until something holds."""
-        for _ in range(round(seconds / 0.05)):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             if condition():
                 return
             self.page.wait_for_timeout(50)
@@ -118,6 +134,18 @@ class Tab:
         """Wait for further results."""
         start = len(self.results)
         self.wait_for(lambda: len(self.results) >= start + count)
+
+    def wait_for_face(self) -> None:
+        """Wait until the newest result has a face."""
+        self.wait_for(lambda: self.results[-1]["faces"])
+
+    def pause(self) -> None:
+        """Pause the webcam, and wait until every frame that was sent has its answer."""
+        self.page.keyboard.press(" ")
+        calm = 0
+        while calm < 10:
+            self.page.wait_for_timeout(50)
+            calm = calm + 1 if len(self.results) >= self.sent else 0
 
     @property
     def problem(self) -> str:
@@ -145,7 +173,7 @@ class Tab:
 
     def downloads(self, folder: Path) -> dict[str, Path]:
         """Download every offered file of the newest group; returns them by their suffix."""
-        self.page.wait_for_selector("#file-list > li a", timeout=40_000)
+        self.page.wait_for_selector("#file-list > li a", timeout=120_000)
         files = {}
         for link in self.page.query_selector_all("#file-list > li:first-child a"):
             with self.page.expect_download() as info:
@@ -166,7 +194,7 @@ class Tab:
 def opened(browser: Browser, **settings: Any) -> Iterator[Tab]:
     """A tab in a context of its own, which may use the webcam."""
     context = browser.new_context(**{"viewport": SIZE, "permissions": ["camera"], "accept_downloads": True, **settings})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     try:
         yield Tab(context)
     finally:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,14 @@ class Address(NamedTuple):
     @property
     def ws(self) -> str:
         return f"ws://{self.host}:{self.port}"
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait for what comes a moment later."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"It did not happen in {seconds} seconds."
+        time.sleep(0.02)
 
 
 def jpeg(image: Image, quality: int = 90) -> bytes:

@@ -44,7 +44,7 @@ def test_a_client_gets_the_faces_of_a_picture_and_of_the_camera(
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
     ) as client:
-        stop = threading.Timer(30, client.kill)
+        stop = threading.Timer(90, client.kill)
         stop.start()
         assert client.stdin is not None
         assert client.stdout is not None

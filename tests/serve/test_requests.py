@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ from emotion_cam.result import Result
 from emotion_cam.serve.limits import Limits
 from emotion_cam.types import Frame, Image
 from tests.serve.conftest import make_service
-from tests.serve.running import Address, in_thread, jpeg, noise, png_bomb
+from tests.serve.running import Address, in_thread, jpeg, noise, png_bomb, wait_until
 
 PNG = cv2.imencode(".png", noise(30, 30))[1].tobytes()
 
 
 def recognized(server: Address, content: bytes, **options: Any) -> dict[str, Any]:
-    answer = httpx.post(f"{server.http}/v1/recognize", content=content, params=options)
+    answer = httpx.post(f"{server.http}/v1/recognize", content=content, params=options, timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
     table: dict[str, Any] = answer.json()
@@ -176,13 +175,13 @@ def test_a_busy_server_says_so(recognizer: Recognizer, picture: bytes) -> None:
             target=lambda: first.append(httpx.post(f"{address.http}/v1/recognize", content=picture).status_code)
         )
         thread.start()
-        assert blocked.wait(5)
+        assert blocked.wait(20)
         answer = httpx.post(f"{address.http}/v1/recognize", content=picture)
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"
         assert "busy" in answer.json()["detail"]
         free.set()
-        thread.join(5)
+        thread.join(20)
         assert first == [200]
 
 
@@ -191,7 +190,7 @@ def test_pictures_that_are_still_being_sent_count_too(recognizer: Recognizer, pi
 
     def slowly() -> Any:
         yield picture[:100]
-        goes_on.wait(10)
+        goes_on.wait(30)
         yield picture[100:]
 
     service = make_service(recognizer, Limits(waiting=0))
@@ -201,9 +200,7 @@ def test_pictures_that_are_still_being_sent_count_too(recognizer: Recognizer, pi
             target=lambda: first.append(httpx.post(f"{address.http}/v1/recognize", content=slowly()).status_code)
         )
         thread.start()
-        deadline = time.monotonic() + 10
-        while not service.workers.requests and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: service.workers.requests)
         assert httpx.post(f"{address.http}/v1/recognize", content=picture).status_code == 503
         goes_on.set()
         thread.join(10)
@@ -212,7 +209,7 @@ def test_pictures_that_are_still_being_sent_count_too(recognizer: Recognizer, pi
 
 def test_a_report_of_a_picture(server: Address, picture: bytes) -> None:
     pytest.importorskip("matplotlib")
-    answer = httpx.post(f"{server.http}/v1/report", files={"picture": ("photo.jpg", picture)})
+    answer = httpx.post(f"{server.http}/v1/report", files={"picture": ("photo.jpg", picture)}, timeout=60)
     assert answer.status_code == 200
     assert "photo.jpg" in answer.text
     assert "data:image/jpeg" in answer.text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -22,7 +21,7 @@ from emotion_cam.serve.recording import Recorder
 from emotion_cam.types import Face, Image
 from tests.builders import result
 from tests.serve.conftest import make_service
-from tests.serve.running import Address, frame, in_thread, jpeg, noise, png_bomb
+from tests.serve.running import Address, frame, in_thread, jpeg, noise, png_bomb, wait_until
 
 PNG = cv2.imencode(".png", noise(30, 30))[1].tobytes()
 
@@ -41,6 +40,28 @@ def ending(page: ClientConnection, seconds: float = 10) -> tuple[int, str]:
             page.recv(seconds)
     assert caught.value.rcvd is not None
     return caught.value.rcvd.code, caught.value.rcvd.reason
+
+
+class Slow:
+    """Finds no face, and that not before it may.
+
+    Attributes:
+        busy: is set once it has a picture.
+        free: lets it find nothing.
+    """
+
+    tasks = ("emotion",)
+
+    def __init__(self) -> None:
+        self.busy, self.free = threading.Event(), threading.Event()
+
+    def follow(self, *_: object, live: bool) -> Any:
+        def follower(image: Image, seconds: float) -> tuple[Face, ...]:
+            self.busy.set()
+            self.free.wait(30)
+            return ()
+
+        return follower
 
 
 def test_a_face_keeps_its_number_and_the_answer_its_frame(server: Address, portrait: Image) -> None:
@@ -75,32 +96,21 @@ def test_class_maps_come_when_they_are_asked_for(server: Address, picture: bytes
 
 def test_the_newest_frame_wins_and_a_slow_server_never_lags(recognizer: Recognizer) -> None:
     service = make_service(recognizer)
-    free = threading.Event()
-
-    class Slow:
-        tasks = recognizer.tasks
-
-        def follow(self, *_: object, live: bool) -> Any:
-            def follower(image: Image, seconds: float) -> tuple[Face, ...]:
-                free.wait(10)
-                return ()
-
-            return follower
-
-    service.recognizer = Slow()  # type: ignore[assignment]
+    service.recognizer = slow = Slow()  # type: ignore[assignment]
     with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as page:
         small = jpeg(noise(32, 32))
-        for number in range(100):
+        page.send(frame(0, 0.0, small))
+        assert slow.busy.wait(20)
+        for number in range(1, 100):
             page.send(frame(number, number / 10, small))
-            time.sleep(0.005 if number < 10 else 0)
-        time.sleep(0.5)
-        free.set()
-        answers = [json.loads(page.recv(5))["frame"] for _ in range(2)]
+        replaced = "emotion_cam_frames_replaced_total 98.0"
+        wait_until(lambda: replaced in httpx.get(f"{address.http}/metrics").text)
+        slow.free.set()
+        answers = [json.loads(page.recv(20))["frame"] for _ in range(2)]
         assert answers == [0, 99]
         with pytest.raises(TimeoutError):
             page.recv(0.3)
-        metrics = httpx.get(f"{address.http}/metrics").text
-        assert "emotion_cam_frames_replaced_total 98.0" in metrics
+        assert replaced in httpx.get(f"{address.http}/metrics").text
 
 
 @pytest.mark.parametrize(
@@ -196,23 +206,15 @@ def test_a_silent_page_is_let_go(recognizer: Recognizer) -> None:
 
 def test_too_many_commands_at_a_time_end_the_connection(recognizer: Recognizer, picture: bytes) -> None:
     service = make_service(recognizer)
-    free = threading.Event()
-
-    class Slow:
-        tasks = recognizer.tasks
-
-        def follow(self, *_: object, live: bool) -> Any:
-            return lambda image, seconds: (free.wait(10), ())[1]
-
-    service.recognizer = Slow()  # type: ignore[assignment]
+    service.recognizer = slow = Slow()  # type: ignore[assignment]
     with in_thread(service) as address, connect(f"{address.ws}/v1/frames") as page:
         page.send(frame(1, 0.0, picture))
-        time.sleep(0.2)
-        for _ in range(30):
-            page.send("{}")
-        time.sleep(0.2)
-        free.set()
+        assert slow.busy.wait(20)
+        with suppress(ConnectionClosed):  # it may be closed before the last one is sent
+            for _ in range(30):
+                page.send("{}")
         assert ending(page) == (1003, "Too many commands at a time.")
+        slow.free.set()
 
 
 def test_a_report_of_what_a_page_showed(server: Address, picture: bytes) -> None:
@@ -270,7 +272,4 @@ def test_a_page_that_leaves_at_once_leaves_nothing_behind(server: Address, pictu
         with connect(f"{server.ws}/v1/frames") as page:
             page.send(frame(1, 0.0, picture))
             page.socket.shutdown(socket.SHUT_RDWR)
-    deadline = time.monotonic() + 5
-    while httpx.get(f"{server.http}/v1/info").json()["pages"]["now"] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert httpx.get(f"{server.http}/v1/info").json()["pages"]["now"] == 0
+    wait_until(lambda: httpx.get(f"{server.http}/v1/info").json()["pages"]["now"] == 0)

@@ -16,6 +16,8 @@ import { Shares, Timeline } from "./timeline.js";
 
 const CAMERA = "emotion-cam webcam";
 const KEPT_FILES = 5;
+/** The least height of text on the picture as it is shown, in CSS pixels: on a phone it is shown much reduced. */
+const LEAST_TEXT = 11;
 /** Answers for a second of a video file: where a machine is too slow for them, the file is played more slowly. */
 const ANSWERS_A_SECOND = 15;
 
@@ -31,7 +33,16 @@ function element(id, kind) {
   return found;
 }
 
-/** Counts what happened in the last second. */
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+function counted(count, noun) {
+  const rounded = count.toFixed(0);
+  return rounded === "1" ? `1 ${noun}` : `${rounded} ${noun}s`;
+}
+
+/** Counts what happened in the last two seconds. */
 class Rate {
   constructor() {
     /** @type {number[]} */
@@ -134,7 +145,7 @@ class App {
     for (const [key, name, action, press, isSwitch] of tools) {
       const button = document.createElement("button");
       button.type = "button";
-      button.append(name);
+      button.append(name[0].toUpperCase() + name.slice(1));
       if (key) {
         const hint = document.createElement("kbd");
         hint.textContent = key;
@@ -161,9 +172,11 @@ class App {
     this.showSwitches();
     element("version", HTMLElement).textContent = `Version ${this.info.version}`;
     const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
-    element("privacy", HTMLElement).textContent = isHere
-      ? "Pictures go to this machine's own process only. Nothing is kept."
-      : `Pictures go to the program on ${location.hostname} only. Nothing is kept.`;
+    for (const place of document.querySelectorAll(".privacy")) {
+      place.textContent = isHere
+        ? "Pictures go to this machine's own process only. Nothing is kept."
+        : `Pictures go to the program on ${location.hostname} only. Nothing is kept.`;
+    }
     setInterval(() => this.showRates(), 500);
   }
 
@@ -171,7 +184,10 @@ class App {
     const file = element("file", HTMLInputElement);
     element("use-webcam", HTMLButtonElement).addEventListener("click", () => this.useWebcam());
     element("use-file", HTMLButtonElement).addEventListener("click", () => file.click());
-    element("again", HTMLButtonElement).addEventListener("click", () => this.stop());
+    element("again", HTMLButtonElement).addEventListener("click", () => {
+      this.stop();
+      element("use-webcam", HTMLButtonElement).focus();
+    });
     file.addEventListener("change", () => {
       if (file.files?.[0]) this.useFile(file.files[0]);
       file.value = "";
@@ -242,9 +258,9 @@ class App {
 
   showRates() {
     const live = this.mode === "webcam" || this.mode === "video" || this.mode === "source";
-    const parts = live ? [`${this.shown.value.toFixed(0)} pictures a second`] : [];
+    const parts = live ? [`${counted(this.shown.value, "picture")} a second`] : [];
     if (live && this.frames) {
-      parts.push(`${this.answered.value.toFixed(0)} answers a second`, `round trip ${this.latency.toFixed(0)} ms`);
+      parts.push(`${counted(this.answered.value, "answer")} a second`, `round trip ${this.latency.toFixed(0)} ms`);
       const ages = [...this.ages].sort((a, b) => a - b);
       if (ages.length) parts.push(`boxes ${ages[Math.floor(ages.length / 2)].toFixed(0)} ms old`);
     }
@@ -258,8 +274,7 @@ class App {
           .map(([, { label }]) => label)
           .join(", "),
       );
-      const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
-      this.canvas.setAttribute("aria-label", faces.length ? `${count}: ${faces.join("; ")}` : "No face");
+      this.canvas.setAttribute("aria-label", faces.length ? `${counted(faces.length, "face")}: ${faces.join("; ")}` : "No face");
     }
   }
 
@@ -320,6 +335,7 @@ class App {
     this.problem("");
     this.canvas.setAttribute("aria-label", "No picture yet");
     element("welcome", HTMLElement).hidden = false;
+    element("again", HTMLElement).hidden = true;
     element("playback", HTMLElement).hidden = true;
     this.showSwitches();
   }
@@ -329,6 +345,7 @@ class App {
     this.stop();
     this.mode = mode;
     element("welcome", HTMLElement).hidden = true;
+    element("again", HTMLElement).hidden = false;
     this.showSwitches();
     return this.generation;
   }
@@ -614,7 +631,9 @@ class App {
     }
     drawPicture(this.context, picture, this.mirrors);
     if (result) {
-      const placement = new Placement(result.size, this.canvas.width, this.canvas.height, this.mirrors);
+      const { canvas } = this;
+      const least = LEAST_TEXT * Math.max(canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight);
+      const placement = new Placement(result.size, canvas.width, canvas.height, this.mirrors, least);
       drawFaces(this.context, result.faces, placement, view, this.info.palette);
     }
   }

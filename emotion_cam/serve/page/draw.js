@@ -20,8 +20,10 @@ export class Placement {
    * @param {number} width of the canvas
    * @param {number} height of the canvas
    * @param {boolean} mirror
+   * @param {number} least height of text in pixels
    */
-  constructor(size, width, height, mirror) {
+  constructor(size, width, height, mirror, least = 0) {
+    this.least = Number.isFinite(least) ? least : 0;
     this.width = width;
     this.height = height;
     this.mirror = mirror;
@@ -132,7 +134,8 @@ function textColorOn(plate) {
  */
 function rowHeight(box, placement) {
   const side = Math.min(placement.width, placement.height);
-  return Math.round(Math.min(Math.max((box[3] - box[1]) / 8, 10, side / 44), Math.max(10, side / 30)));
+  const height = Math.min(Math.max((box[3] - box[1]) / 8, 10, side / 44), Math.max(10, side / 30));
+  return Math.round(Math.max(height, Math.min(placement.least, side / 15)));
 }
 
 /**

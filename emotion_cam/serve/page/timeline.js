@@ -184,7 +184,8 @@ export class Shares {
         const [title, track, bar, text] = ["span", "span", "span", "span"].map((kind) => document.createElement(kind));
         title.textContent = label;
         track.className = "track";
-        bar.style.background = at < labels.length - 1 ? this.palette[at % this.palette.length] : "#888888";
+        title.className = "label";
+        item.style.setProperty("--color", at < labels.length - 1 ? this.palette[at % this.palette.length] : "#888888");
         bar.style.width = "0";
         track.append(bar);
         text.className = "number";
