@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from emotion_cam.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from emotion_cam.corpus.read import read as read
     from emotion_cam.drawing.draw import annotate as annotate
     from emotion_cam.drawing.view import View as View
     from emotion_cam.errors import EmotionCamError as EmotionCamError
@@ -53,6 +54,7 @@ _MODULES = {
     "annotate": "drawing.draw",
     "open_sink": "sinks.spec",
     "open_source": "sources.spec",
+    "read": "corpus.read",
     "run": "loop",
 }
 

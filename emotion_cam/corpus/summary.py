@@ -1,4 +1,4 @@
-"""The summary of a data set by video: videos.parquet and videos.csv."""
+"""The summary of a data set by video: videos.parquet, videos.csv and report.html."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from emotion_cam.corpus.faces import VIDEO_COLUMNS, whole
 from emotion_cam.corpus.manifest import Entry, Manifest
+from emotion_cam.corpus.page import page
 
 TABLE, SHEET, PAGE = "videos.parquet", "videos.csv", "report.html"
 """The files of the summary in a data set."""
@@ -43,6 +44,8 @@ def write_summary(dataset: Path, manifest: Manifest) -> None:
         pq.write_table(table, hidden, compression="zstd")
     with whole(dataset / SHEET) as hidden:
         pyarrow.csv.write_csv(table, hidden)
+    with whole(dataset / PAGE) as hidden:
+        hidden.write_text(page(manifest.entries.values()), encoding="utf-8")
 
 
 def videos_table(manifest: Manifest) -> pa.Table:
@@ -59,12 +62,13 @@ def videos_table(manifest: Manifest) -> pa.Table:
         }
         for name, column in columns.items():
             column.append(values[name] if name in values else getattr(entry, name))
-    arrays = [pa.array(column, kind) for column, (kind, _) in zip(columns.values(), COLUMNS.values(), strict=True)]
-    table = pa.table(arrays, names=[*COLUMNS])
+    fields = [pa.field(name, kind, metadata={"description": meaning}) for name, (kind, meaning) in COLUMNS.items()]
+    table = pa.table(columns, schema=pa.schema(fields))
     for name, shares in _shares(entries).items():
         table = table.append_column(name, pa.array(shares, pa.float64()))
     for name in dict.fromkeys(name for entry in entries for name in entry.columns if name not in table.column_names):
-        table = table.append_column(name, _as_column([entry.columns.get(name) for entry in entries]))
+        column = _as_column([entry.columns.get(name) for entry in entries])
+        table = table.append_column(pa.field(name, column.type, metadata={"origin": "list"}), column)
     return table
 
 

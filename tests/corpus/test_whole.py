@@ -1,4 +1,4 @@
-"""The whole command with workers, a scheduler, and processes that are killed: what benchmarks/corpus.py does, shorter."""
+"""The whole command with real workers, and with processes that are killed."""
 
 from __future__ import annotations
 
