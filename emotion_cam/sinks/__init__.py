@@ -1,4 +1,4 @@
-"""Where results go: window, video, pictures, tables, subtitles, report, streams, virtual camera. All of them are a ``Sink``."""
+"""Where results go: windows, videos, pictures, tables, subtitles, reports, streams. All of them are a ``Sink``."""
 
 from emotion_cam.sinks.spec import OutputSpec, open_sink
 

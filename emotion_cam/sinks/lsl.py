@@ -135,4 +135,5 @@ def _library() -> ModuleType:
         raise SinkError(f"The Lab Streaming Layer cannot be loaded: {error}.") from error
     if "LSLAPICFG" not in os.environ and not any(Path(file).expanduser().exists() for file in _CONFIGURATIONS):
         pylsl.set_config_content("[log]\nlevel = -2\n")
-    return pylsl
+    module: ModuleType = pylsl
+    return module

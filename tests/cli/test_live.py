@@ -269,7 +269,7 @@ def test_samples_of_a_stream_have_the_times_at_which_the_camera_took_the_picture
     lsl = {"LSLAPICFG": str(lsl_configuration)}
     late = {"PRETEND_FPS": "10", "PRETEND_DELAY": "0.045", "PRETEND_LOG": str(log)}
     program = Program(["--camera", "0", "--no-show", "--lsl", name], tmp_path, **camera, **lsl, **late)
-    command = [sys.executable, Path(__file__).parents[1] / "lsl_receiver.py", name, "20", "0"]
+    command = [sys.executable, str(Path(__file__).parents[1] / "lsl_receiver.py"), name, "20", "0"]
     receiver = subprocess.run(
         command, env={**os.environ, **lsl}, stdout=subprocess.PIPE, text=True, check=True, timeout=SECONDS
     )

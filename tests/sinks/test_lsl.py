@@ -37,7 +37,7 @@ class Receiver:
     """The other process."""
 
     def __init__(self, name: str, samples: int, markers: int) -> None:
-        command = [sys.executable, RECEIVER, name, str(samples), str(markers)]
+        command = [sys.executable, str(RECEIVER), name, str(samples), str(markers)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def wait_until_ready(self) -> None:
@@ -56,7 +56,7 @@ class Live(Source):
     name, live, size = "camera 0", True, (320, 240)
 
     def __init__(self) -> None:
-        self.started = time.monotonic()
+        self.started: float = time.monotonic()
 
     def __iter__(self) -> Iterator[Frame]:
         yield from ()
@@ -87,10 +87,10 @@ def test_samples_and_markers_have_the_times_at_which_their_frames_were_taken() -
     ]
 
     samples = received["scores"]
+    nobody = pytest.approx(math.nan, nan_ok=True)
+    tracks: list[list[object]] = [[face.track for face in faces] or [nobody] for faces in frames]
     assert [sample[:2] for sample, _ in samples] == [
-        [index, face.track] if face else [index, pytest.approx(math.nan, nan_ok=True)]
-        for index, faces in enumerate(frames)
-        for face in faces or [None]
+        [index, track] for index, of_frame in enumerate(tracks) for track in of_frame
     ]
     assert samples[0][0] == [0, 1, 10, 20, 30, 44, 0.75, 0.25, 0.25, 0.75]
     assert all(math.isnan(value) for value in samples[-1][0][1:])
