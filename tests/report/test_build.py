@@ -12,6 +12,8 @@ from emotion_cam.errors import SinkError, SourceError
 from emotion_cam.report import render
 from emotion_cam.report.build import write_reports
 from emotion_cam.report.history import History
+from emotion_cam.sinks.base import Sink
+from emotion_cam.sinks.parquet import ParquetSink
 from emotion_cam.sinks.tables import CsvSink, JsonlSink
 from emotion_cam.sources.base import Source
 from tests.builders import file_names, read_frames, result, write_video
@@ -33,8 +35,10 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink)])
-def test_a_table_gives_the_report_of_its_run(name: str, make: type[CsvSink] | type[JsonlSink], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "make"), [("faces.csv", CsvSink), ("faces.jsonl", JsonlSink), ("faces.parquet", ParquetSink)]
+)
+def test_a_table_gives_the_report_of_its_run(name: str, make: Callable[[Path], Sink], tmp_path: Path) -> None:
     table, page, run = tmp_path / name, tmp_path / "report.html", History()
     with make(table) as sink:
         for index in range(40):
