@@ -5,8 +5,10 @@ Source: Wu, Peng and Yu, "YuNet: A tiny millisecond-level face detector" (Machin
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,6 +34,23 @@ and its answers are stray memory."""
 _SAME_FACE_IOU = 0.3
 """Two answers that overlap by more are the same face; OpenCV's own number."""
 
+PUBLISHED = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+"""The SHA-256 of OpenCV Zoo's face_detection_yunet_2023mar.onnx."""
+
+_TRIAL = """
+import sys
+sys.path[:] = sys.argv[1:]
+import cv2
+import numpy as np
+content = np.frombuffer(sys.stdin.buffer.read(), np.uint8)
+network = cv2.FaceDetectorYN.create("onnx", content, np.zeros(0, np.uint8), (64, 64))
+for width, height in ((64, 64), (160, 120)):
+    network.setInputSize((width, height))
+    network.detect(np.zeros((height, width, 3), np.uint8))
+"""
+
+_TRIAL_SECONDS = 60
+
 
 class YuNetDetector(NetworkDetector):
     """OpenCV's FaceDetectorYN: faster than a search with the cascade, and finds tilted heads and dim faces.
@@ -45,7 +64,8 @@ class YuNetDetector(NetworkDetector):
 
     Raises:
         TypeError, ValueError: ``min_face`` is not a number in (0, 1], or ``threshold`` not one in (0, 1).
-        DetectorError: the file is missing or not YuNet's.
+        DetectorError: the file is missing, damaged or not YuNet's. Any file but the published one is first tried in
+            another process, which takes half a second, because some damaged files crash OpenCV.
     """
 
     framing = Framing(scale=1.12, down=-0.03)
@@ -58,9 +78,15 @@ class YuNetDetector(NetworkDetector):
         check_threshold(threshold)
         if not model.is_file():
             raise DetectorError(f"The model file {model} does not exist.")
+        try:
+            content = model.read_bytes()
+        except OSError as error:
+            raise DetectorError(f"{model} cannot be read: {error.strerror}.") from error
+        if hashlib.sha256(content).hexdigest() != PUBLISHED and not _survives(content):
+            raise DetectorError(f"{model} is damaged or not a YuNet model (ONNX).")
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error below says it all
         try:
-            self._networks = Pool(partial(_open, model, threshold))
+            self._networks = Pool(partial(_open, content, threshold))
         except Exception as error:  # OpenCV raises errors of many kinds for a damaged file
             raise DetectorError(f"{model} is damaged or not a YuNet model (ONNX).") from error
         finally:
@@ -86,7 +112,20 @@ class YuNetDetector(NetworkDetector):
         return np.asarray(corners / scale, np.float32)
 
 
-def _open(model: Path, threshold: float) -> cv2.FaceDetectorYN:
-    network = cv2.FaceDetectorYN.create(str(model), "", (_MIN_INPUT, _MIN_INPUT), threshold, _SAME_FACE_IOU)
+def _survives(content: bytes) -> bool:
+    """Whether OpenCV opens and runs a network, and does not crash."""
+    command = [sys.executable, "-c", _TRIAL, *sys.path]
+    try:
+        trial = subprocess.run(command, input=content, capture_output=True, timeout=_TRIAL_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return trial.returncode == 0
+
+
+def _open(content: bytes, threshold: float) -> cv2.FaceDetectorYN:
+    network = cv2.FaceDetectorYN.create(
+        *("onnx", np.frombuffer(content, np.uint8), np.zeros(0, np.uint8)),
+        *((_MIN_INPUT, _MIN_INPUT), threshold, _SAME_FACE_IOU),
+    )
     network.detect(np.zeros((_MIN_INPUT, _MIN_INPUT, 3), np.uint8))  # another network fails here
     return network
