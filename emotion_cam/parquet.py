@@ -122,8 +122,8 @@ def open_writer(path: Path, of: pa.Schema | None = None) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, schema() if of is None else of, compression="zstd", version="2.6")
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, with these of its columns.
+def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, with these of its columns, and with those of the optional ones that it has.
 
     Raises:
         SourceError: while iterating: it is no Parquet file, is damaged, or lacks one of the columns.
@@ -135,7 +135,8 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
             missing = [name for name in columns if name not in table.schema_arrow.names]
             if missing:
                 raise SourceError(f"{path} is no table of faces: it has no column “{missing[0]}”.")
-            for batch in table.iter_batches(columns=columns):
+            found = [name for name in optional if name in table.schema_arrow.names]
+            for batch in table.iter_batches(columns=[*columns, *found]):
                 yield from batch.to_pylist()
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise SourceError(f"{path} is no Parquet file, or is damaged.") from error

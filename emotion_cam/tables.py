@@ -136,8 +136,22 @@ class _FaceRow(msgspec.Struct):
     track: Track | None = None
 
 
-_LandmarkRow = msgspec.defstruct("_LandmarkRow", [(name, Coordinate) for name in LANDMARK_COLUMNS[1:]])
-"""The columns of a row of CSV that has landmarks."""
+class _LandmarkRow(msgspec.Struct):
+    """The columns of a row that has landmarks."""
+
+    right_eye_x: Coordinate
+    right_eye_y: Coordinate
+    left_eye_x: Coordinate
+    left_eye_y: Coordinate
+    nose_x: Coordinate
+    nose_y: Coordinate
+    right_mouth_x: Coordinate
+    right_mouth_y: Coordinate
+    left_mouth_x: Coordinate
+    left_mouth_y: Coordinate
+
+
+_POINTS = _LandmarkRow.__struct_fields__
 
 
 class _ScoreRow(msgspec.Struct):
@@ -217,9 +231,11 @@ def _face_from_rows(rows: Iterable[dict[str, Any]]) -> Face:
 
 
 def _landmarks_from_row(row: dict[str, Any]) -> Landmarks | None:
-    if not row.get(LANDMARK_COLUMNS[1]):
-        return None
-    values = msgspec.structs.astuple(_converted(row, _LandmarkRow))
+    return _landmarks(_converted(row, _LandmarkRow)) if row.get(_POINTS[0]) else None
+
+
+def _landmarks(row: _LandmarkRow) -> Landmarks:
+    values = msgspec.structs.astuple(row)
     return Landmarks(*zip(values[::2], values[1::2], strict=True))
 
 
@@ -276,6 +292,7 @@ class _ParquetRow(msgspec.Struct):
     label: Name | None
     labels: Annotated[list[Name], Meta(max_length=MOST_LABELS)] | None
     scores: list[Score] | None
+    landmarks: _LandmarkRow | None
 
     def __post_init__(self) -> None:
         if self.face is not None and self.box is None:
@@ -304,9 +321,11 @@ def _parquet_rows(path: Path) -> Iterator[_ParquetRow]:
 
     number = 0
     try:
-        for row in read_rows(path, _ParquetRow.__struct_fields__):
+        for row in read_rows(path, [name for name in _ParquetRow.__struct_fields__ if name != "landmarks"], _POINTS):
             number += 1
-            yield msgspec.convert(row, _ParquetRow)
+            known = row.get(_POINTS[0]) is not None
+            points = {name: row.get(name) for name in _POINTS}
+            yield msgspec.convert(row | {"landmarks": points if known else None}, _ParquetRow)
     except msgspec.ValidationError as error:
         raise SourceError(f"{path} cannot be understood at row {number}: {reason_of(error)}.") from error
 
@@ -317,7 +336,7 @@ def _face_from_parquet(rows: Sequence[_ParquetRow]) -> Face:
     predictions = {
         row.task: _prediction(row.by_label, is_sure=row.label in row.by_label) for row in rows if row.task is not None
     }
-    return Face(first.box, predictions, first.track)
+    return Face(first.box, predictions, first.track, first.landmarks and _landmarks(first.landmarks))
 
 
 def _prediction(scores: dict[str, float], *, is_sure: bool) -> Prediction:
