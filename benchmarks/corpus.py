@@ -4,6 +4,7 @@
     python benchmarks/corpus.py --kills 5          the same, killed five times, compared row for row
     python benchmarks/corpus.py --stop-worker      two workers over TCP with a scheduler of their own, one stopped
     python benchmarks/corpus.py --pairs 3          two workers against one, in turns
+    python benchmarks/corpus.py --start            the start of a run with two workers, with Dask and without
     python benchmarks/corpus.py --nothing 100000   calls that do nothing through the engine
 
 ``--clips 20`` makes any of them shorter. Clips are made in a temporary folder, or in the one of ``--folder``. Figures
@@ -103,32 +104,62 @@ def compare(dataset: Path, with_dataset: Path) -> None:
     print(f"The data sets are equal: {len(rows)} rows of {len(results[0])} videos")
 
 
-def plain_milliseconds(clips: Path, count: int) -> float:
-    """What a clip takes without engine, manifest and data set: median over clips, in this process."""
-    work, times = Work(), []
+def plain_milliseconds(clips: Path, count: int) -> tuple[float, float]:
+    """What a clip takes without engine, manifest and data set, in this process: median over clips, and of a core."""
+    work, times, used = Work(), [], []
     for path in sorted(clips.glob("*.mp4"))[: count + 1]:
         if int(path.stem) % BROKEN == BROKEN - 1:
             continue
-        began = time.perf_counter()
+        began, used_before = time.perf_counter(), time.process_time()
         with VideoSource(path) as source:
             recognize_all(work, source, [])
         times.append(time.perf_counter() - began)
-    return 1000 * statistics.median(times[1:])  # the first loads the models
+        used.append(time.process_time() - used_before)
+    return 1000 * statistics.median(times[1:]), 1000 * statistics.median(used[1:])  # the first loads the models
+
+
+def start(clips: Path, folder: Path) -> None:
+    """A run over two clips with two workers: what it takes to start, with Dask and with the processes of ``--jobs``."""
+    plain = [
+        sys.executable,
+        "-m",
+        "emotion_cam",
+        "--video",
+        str(clips),
+        "--jobs",
+        "2",
+        "--out",
+        str(folder / "{name}.csv"),
+    ]
+    for name, arguments in (("with Dask", command(clips, folder / "start", "--jobs", "2")), ("without", plain)):
+        before, began = _cpu_of_children(), time.perf_counter()
+        subprocess.run(arguments, capture_output=True, check=True)
+        print(f"{name}: {time.perf_counter() - began:.2f} s, {_cpu_of_children() - before:.2f} s of a core")
+
+
+def _cpu_of_children() -> float:
+    """The seconds of a core that the processes took which this one has started, as far as they have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def overhead(clips: Path, folder: Path, count: int) -> None:
-    took, line = run(clips, folder / "whole", "--jobs", "2")
-    print(line)
+    before = _cpu_of_children()
     start, _ = run(clips / "000000.mp4", folder / "one", "--jobs", "2")
+    start_cpu = _cpu_of_children() - before
+    took, line = run(clips, folder / "whole", "--jobs", "2")
+    cpu = 1000 * (_cpu_of_children() - before - 2 * start_cpu) / count
+    print(line)
     entries = [entry for entry in Manifest(folder / "whole").entries.values() if entry.result == "done"]
     inside = 1000 * statistics.median(entry.took for entry in entries)
-    plain = plain_milliseconds(clips, min(count, 60))
+    plain, plain_cpu = plain_milliseconds(clips, min(count, 60))
     each = 1000 * 2 * (took - start) / count
     print(f"start and end, with one clip: {start:.2f} s")
     print(
         f"a clip, plain: {plain:.1f} ms; in a worker, with its rows: {inside:.1f} ms; in all: {each:.1f} ms of a worker"
     )
     print(f"overhead of engine, manifest and data set: {each - plain:.1f} ms a clip")
+    print(f"of a core: a clip, plain: {plain_cpu:.1f} ms; in all: {cpu:.1f} ms; overhead: {cpu - plain_cpu:.1f} ms")
     again, line = run(clips, folder / "whole", "--jobs", "2")
     print(f"the same command again: {again:.2f} s ({line})")
 
@@ -299,6 +330,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stop-worker", action="store_true")
     parser.add_argument("--pairs", type=int, default=0)
+    parser.add_argument("--start", action="store_true")
     parser.add_argument("--nothing", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
@@ -307,7 +339,10 @@ def main() -> None:
         return
     with _place(given.folder) as folder:
         clips = folder / "clips"
-        make_clips(clips, given.clips)
+        make_clips(clips, 2 if given.start else given.clips)
+        if given.start:
+            start(clips, folder)
+            return
         if given.pairs:
             pairs(clips, folder, given.pairs)
             return

@@ -1,39 +1,16 @@
-"""A small corpus, and an engine without processes."""
+"""A small corpus."""
 
 from __future__ import annotations
 
 import shutil
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from emotion_cam.corpus.engine import Call
 from emotion_cam.types import Image
-
-
-class InlineEngine:
-    """Runs calls at once, in this process."""
-
-    dashboard = None
-
-    def __init__(self, jobs: int, scheduler: str | None = None) -> None:
-        self.jobs = jobs
-
-    def __enter__(self) -> InlineEngine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def run(self, calls: deque[Call]) -> Iterator[tuple[Call, Any]]:
-        while calls:
-            call = calls.popleft()
-            yield call, call.function(*call.arguments)
+from tests.corpus.inline import InlineEngine
 
 
 @pytest.fixture

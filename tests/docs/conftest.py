@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.csv
 import pytest
 
 from emotion_cam.result import Result
@@ -20,6 +22,7 @@ from tests.docs.pages import ROOT
 @pytest.fixture(scope="session")
 def inputs(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """photo.jpg, clip.mp4, a folder of each, and a model; treat them as read-only."""
+    pyarrow.csv.read_csv(io.BytesIO(b"column\n1\n"))  # opens a pipe, once for the whole process
     folder = tmp_path_factory.mktemp("inputs")
     cv2.imwrite(str(folder / "photo.jpg"), portrait)
     small = np.asarray(cv2.resize(portrait, (320, 320), interpolation=cv2.INTER_AREA), np.uint8)

@@ -21,6 +21,7 @@ from emotion_cam.cli import app
 from emotion_cam.cli.renamed import with_new_names
 from emotion_cam.training.recipe_files import parse_recipe_file
 from tests.command import emotion_cam
+from tests.corpus.inline import InlineEngine
 from tests.docs.pages import ROOT, commands, examples, text_of
 
 PYTHON = examples("python")
@@ -30,7 +31,8 @@ INPUTS = ("clip.mp4", "photo.jpg", "clips", "photos", "faces.csv", "info")
 
 def runs_here(arguments: list[str]) -> bool:
     """Whether a command reads only what the tests have, writes files, and needs neither TensorFlow nor a download."""
-    needs = {"--camera", "--detector", "explain", "train", "export", "evaluate", "average", "cameras", "serve"}
+    needs = {"--camera", "--detector", "cameras", "serve", "corpus"}
+    needs |= {"explain", "train", "export", "evaluate", "average"}
     return not needs & {*arguments} and any(word in INPUTS for word in arguments)
 
 
@@ -38,9 +40,15 @@ COMMANDS_TO_RUN = list(dict.fromkeys(tuple(arguments) for _, arguments in COMMAN
 
 
 @pytest.mark.parametrize(("place", "code"), PYTHON, ids=[place for place, _ in PYTHON])
-def test_a_python_example_runs(place: str, code: str, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_python_example_runs(
+    place: str, code: str, workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for table in re.findall(r'pandas\.read_\w+\("([\w.]+)"', code):
         emotion_cam("--video", "clip.mp4", "--out", table)
+    if re.search('["\']dataset[/"]', code):
+        Path("list.csv").write_text("path,site\nclips/a.mp4,north\n", encoding="utf-8")
+        monkeypatch.setattr("emotion_cam.corpus.run.Engine", InlineEngine)
+        emotion_cam("corpus", "list.csv", "--out", "dataset")
     exec(compile(code, place, "exec"), {"__name__": "example"})
     if "print(" in code:
         assert capsys.readouterr().out.strip()
