@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import runpy
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from emotion_cam.sources.video import VideoSource, frame_times
 from emotion_cam.types import Box, Image
 from tests.builders import TIMES, read_frames, write_video
 from tests.command import emotion_cam
-from tools.portrait import moving_frames
+
+PORTRAIT = Path(__file__).parents[2] / "tools" / "portrait.py"
 
 ENTRY = Entry("v", "/v.mp4", 0, 0, "hash", "s", "done")
 
@@ -31,6 +33,7 @@ def moving_portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     A second without a face follows every eight, so that faces get new numbers.
     """
+    moving_frames = runpy.run_path(str(PORTRAIT))["moving_frames"]
     path = tmp_path_factory.mktemp("stretches") / "clip.mp4"
     pictures = [cv2.resize(frame.image, (320, 240)) for frame in itertools.islice(moving_frames(), 0, None, 3)]
     with av.open(str(path), "w") as container:
