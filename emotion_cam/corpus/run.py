@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from emotion_cam.corpus.claim import Claim
-from emotion_cam.corpus.engine import Call, Engine
+from emotion_cam.corpus.engine import Call, Engine, WorkersDiedError
 from emotion_cam.corpus.faces import FACES
 from emotion_cam.corpus.find import Video, find_videos
 from emotion_cam.corpus.manifest import Entry, Manifest
@@ -82,6 +82,7 @@ def run_corpus(places: Sequence[Path], spec: CorpusSpec, work: Work, watch: Watc
     """
     began = time.monotonic()
     videos = find_videos(places, without=spec.out)
+    work = _with_absolute_paths(work)
     settings = settings_of(work)
     work.models.open()  # an error that all videos would have
     try:
@@ -191,8 +192,18 @@ def _do_whole(job: Job) -> Entry | Cut:
 def _lost(job: Job, error: BaseException) -> Entry:
     """The entry of a video whose call returned none."""
     remove_rows(job)
-    entry = failed(start_entry(job), error)
-    return msgspec.structs.replace(entry, error=f"{job.path} was left: {entry.error}", ended=time.time())
+    entry = msgspec.structs.replace(failed(start_entry(job), error), ended=time.time())
+    if isinstance(error, WorkersDiedError):
+        return msgspec.structs.replace(entry, error=f"{job.path} was left: every worker that tried it died.")
+    return entry
+
+
+def _with_absolute_paths(work: Work) -> Work:
+    """The work with paths that mean the same in another folder, where a worker may run."""
+    models = work.models
+    detector = models.detector_model and models.detector_model.absolute()
+    model, adapt = (tuple(path.absolute() for path in paths) for paths in (models.model, models.adapt))
+    return replace(work, models=replace(models, model=model, adapt=adapt, detector_model=detector))
 
 
 def _sweep(dataset: Path, manifest: Manifest) -> None:

@@ -29,6 +29,7 @@ def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there, only the age of a claim counts")
 def test_the_claim_of_a_killed_run_counts_no_more(tmp_path: Path) -> None:
     code = (
         f"import os; from emotion_cam.corpus.claim import Claim; from pathlib import Path\n"

@@ -17,7 +17,10 @@ import pytest
 from emotion_cam.corpus.engine import Call, Engine, SchedulerLostError, WorkersDiedError
 from emotion_cam.errors import EmotionCamError
 
-pytestmark = pytest.mark.filterwarnings("default")  # Dask's own, in the threads that start its workers
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # Dask's own, in the threads that start its workers
+    pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL"),
+]
 
 
 @pytest.fixture(scope="module")

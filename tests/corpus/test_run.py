@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from emotion_cam.card import shipped_models
+from emotion_cam.corpus.engine import Call, WorkersDiedError
 from emotion_cam.corpus.faces import SCHEMA
 from emotion_cam.corpus.manifest import Entry, Manifest
 from tests.command import Completed, emotion_cam
+from tests.corpus.inline import InlineEngine
 
 
 def run(*more: str) -> Completed:
@@ -138,6 +144,36 @@ def test_annotated_videos_are_written_if_asked() -> None:
     assert made == sorted(
         f"{Path(name).stem}-{entry.id}.csv" for name, entry in entries().items() if entry.result == "done"
     )
+
+
+def test_a_video_that_kills_its_workers_is_named_and_tried_again_by_the_next_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Deadly(InlineEngine):
+        def run(self, calls: deque[Call]) -> Iterator[tuple[Call, Any]]:
+            for call, outcome in super().run(calls):
+                yield call, WorkersDiedError() if "a.mp4" in str(call.arguments) else outcome
+
+    monkeypatch.setattr("emotion_cam.corpus.run.Engine", Deadly)
+    first = run()
+    assert "a.mp4 was left: every worker that tried it died." in first.stderr
+    assert "3 videos: 1 done, 2 failed" in first.stdout
+    assert [path.stem for path in files()] == [entries()["b.mp4"].id]
+    assert "1 to do (1 failed before)" in run("--dry-run").stdout
+
+
+def test_a_model_of_a_relative_path_is_found_by_workers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    class Elsewhere(InlineEngine):
+        def run(self, calls: deque[Call]) -> Iterator[tuple[Call, Any]]:
+            seen.extend(call.arguments[0].work.models.model[0] for call in calls)
+            return super().run(calls)
+
+    monkeypatch.setattr("emotion_cam.corpus.run.Engine", Elsewhere)
+    shutil.copytree(shipped_models()["emotion"], "mine")
+    assert "2 done" in run("--model", "mine").stdout
+    assert seen[0] == Path("mine").absolute()
 
 
 @pytest.mark.parametrize(

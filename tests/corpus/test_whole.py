@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+
 BENCHMARK = Path(__file__).parent.parent.parent / "benchmarks" / "corpus.py"
 
 
@@ -57,7 +59,6 @@ def test_two_runs_refuse_each_other(clips: Path) -> None:
     assert again.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_workers_end_with_a_command_that_is_killed(clips: Path) -> None:
     command = [sys.executable, "-m", "emotion_cam", "corpus", "clips", "--out", "data", "--jobs", "2"]
     with subprocess.Popen(
