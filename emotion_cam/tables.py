@@ -336,7 +336,8 @@ def _face_from_parquet(rows: Sequence[_ParquetRow]) -> Face:
     predictions = {
         row.task: _prediction(row.by_label, is_sure=row.label in row.by_label) for row in rows if row.task is not None
     }
-    return Face(first.box, predictions, first.track, first.landmarks and _landmarks(first.landmarks))
+    landmarks = None if first.landmarks is None else _landmarks(first.landmarks)
+    return Face(first.box, predictions, first.track, landmarks)
 
 
 def _prediction(scores: dict[str, float], *, is_sure: bool) -> Prediction:

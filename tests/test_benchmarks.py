@@ -86,9 +86,8 @@ def test_what_compares_detectors_without_clips(monkeypatch: pytest.MonkeyPatch) 
     assert len(HaarDetector()(first.image)) == 4
     pictures = [*detectors["pictures_of_skimage"](), *detectors["generated_pictures"](4)]
     assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
-    always, never = (lambda image: [Box(0, 0, 9, 9)]), (lambda image: [])
-    (row,) = [line for line in detectors["nobody_table"]({"a": always, "b": never}, None).splitlines() if "sci" in line]
-    assert row == "| scikit-image, 13 pictures | 13 | 0 |"
+    finders = {"a": lambda image: [Box(0, 0, 9, 9)], "b": lambda image: []}
+    assert "| scikit-image, 13 pictures | 13 | 0 |" in detectors["nobody_table"](finders, None)
 
 
 def test_a_tilted_clip_keeps_its_faces_and_framing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

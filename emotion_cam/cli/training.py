@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from emotion_cam.cli import detector
 from emotion_cam.cli.console import UsageError, progress_bar, stdout, usage_checked
+from emotion_cam.training.detector import is_detector, is_detector_recipe
 from emotion_cam.training.recipe import Recipe, parse_data
 from emotion_cam.training.recipe_files import read_recipe_file
 from emotion_cam.training.stages import AverageStep, EvaluateStep, ExportStep, command_line
@@ -46,7 +48,11 @@ def train(
         typed = [f"`{field.name}`" for field in fields(recipe) if getattr(recipe, field.name) != field.default]
         if typed:
             raise UsageError(f"A recipe file has all options of its recipe; leave out {', '.join(typed)}.")
-        _run_recipe_file(recipe_file, out, data_folder, stages_folder, restart)
+        if is_detector_recipe(recipe_file):
+            _prepare()
+            detector.train(recipe_file, out, data_folder, restart=restart)
+        else:
+            _run_recipe_file(recipe_file, out, data_folder, stages_folder, restart)
         return
     if restart:
         raise UsageError("`restart` is for recipe files.")
@@ -119,7 +125,7 @@ def evaluate(
     """Measure a model on data sets, with the classifier that the camera uses.
 
     Args:
-        model: A model folder.
+        model: A model folder, or the detector's.
         runtime: litert or keras.
         json: A file to write the figures to as well.
         mirrored: Average each face's scores with those of its mirror image, as recognition does.
@@ -129,6 +135,9 @@ def evaluate(
     if (mirrored or adapt) and card:
         raise UsageError("A card has the figures of the network alone; leave out `mirrored`, `adapt` or `card`.")
     _prepare(keras=False)
+    if is_detector(model):
+        detector.evaluate(model, step, json=json, card=card)
+        return
     import msgspec
 
     from emotion_cam.adaptation import choose_adaptations
@@ -166,9 +175,12 @@ def export(model: Path, /, *, step: Annotated[ExportStep, Parameter(name="*")]) 
     """Write a model's model.tflite from its model.keras, after a check that both give the same scores.
 
     Args:
-        model: A model folder.
+        model: A model folder, or the detector's.
     """
     _prepare()
+    if is_detector(model):
+        detector.export(model, step)
+        return
     from emotion_cam.card import read_card
     from emotion_cam.training import export as exporting
 

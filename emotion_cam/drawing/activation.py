@@ -43,8 +43,8 @@ def draw_activation(image: Image, activation: npt.NDArray[np.float32], box: Box,
 def _turned(values: npt.NDArray[np.float32], box: Box, roll: float) -> tuple[npt.NDArray[np.float32], Box]:
     """The values of a turned box as those of the upright box around it: 0 outside of the turned one."""
     around = box.around_turned(roll)
-    turn = cv2.getRotationMatrix2D(((box.width - 1) / 2, (box.height - 1) / 2), -roll, 1)
-    turn[:, 2] += (around.width - box.width) / 2, (around.height - box.height) / 2
+    turn = np.asarray(cv2.getRotationMatrix2D(((box.width - 1) / 2, (box.height - 1) / 2), -roll, 1), float)
+    turn[:, 2] += np.array((around.width - box.width, around.height - box.height)) / 2
     return np.asarray(cv2.warpAffine(values, turn, (around.width, around.height)), np.float32), around
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from emotion_cam.detect.mini import MiniFace, MiniFaceDetector
-from emotion_cam.errors import TrainingError
+from emotion_cam.errors import DatasetError, TrainingError
 from emotion_cam.training.backend import keras
-from emotion_cam.training.detector import calibrate, mining, run_stages
+from emotion_cam.training.detector import calibrate, is_detector_recipe, mining, run_stages
 from emotion_cam.training.detector.batches import Views, batches
 from emotion_cam.training.detector.export import export
 from emotion_cam.training.detector.losses import parts
@@ -23,6 +23,7 @@ from emotion_cam.training.detector.targets import places, targets
 from emotion_cam.training.detector.train import DetectorRecipe, train
 from emotion_cam.training.detector.views import Focus, ViewOptions
 from emotion_cam.types import Box, Image
+from tests.command import emotion_cam
 from tests.training.test_detector_data import NONE, scene, view_with, write_faces
 
 RECIPE = DetectorRecipe(
@@ -125,7 +126,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(faces: Path, tmp_path: Path) -> 
         train(replace(recipe, seed=7), tmp_path / "stopped", resume=True)
     with pytest.raises(TrainingError, match="no stopped run"):
         train(recipe, tmp_path / "nowhere", resume=True)
-    with pytest.raises(TrainingError, match="“celebs”"):
+    with pytest.raises(DatasetError, match="“celebs”"):
         train(replace(recipe, data=(("celebs", ""),)), tmp_path / "other")
 
 
@@ -137,11 +138,11 @@ def test_training_learns(faces: Path, tmp_path: Path) -> None:
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
 
 
-def test_stages_go_on_from_each_other_and_from_their_mistakes(faces: Path, tmp_path: Path) -> None:
-    text = f"""
+STAGE = """
     [[stages]]
+    command = "train-detector"
     name = "one"
-    data = [["faces", "{faces.name}"]]
+    data = [["faces", "faces"]]
     widths = [4, 4, 8, 8, 8]
     units = [0, 1, 0, 0]
     neck = 8
@@ -149,6 +150,11 @@ def test_stages_go_on_from_each_other_and_from_their_mistakes(faces: Path, tmp_p
     epochs = 1
     steps = 1
     """
+
+
+@pytest.mark.usefixtures("faces")
+def test_stages_go_on_from_each_other_and_from_their_mistakes(tmp_path: Path) -> None:
+    text = STAGE
     file = tmp_path / "recipe.toml"
     file.write_text(text + text.replace("one", "two") + 'init = "one"\nhard = "one"\n[stages.views]\nnobody = 0.5\n')
     stages = run_stages.read_recipe(file)
@@ -168,6 +174,54 @@ def test_stages_go_on_from_each_other_and_from_their_mistakes(faces: Path, tmp_p
         file.write_text(file.read_text().replace(wrong, f"{reason} = 1" if reason == "epoch" else reason))
         with pytest.raises(TrainingError, match="epoch" if reason == "epoch" else "not|no option"):
             run_stages.read_recipe(file)
+
+
+def test_the_commands_train_measure_and_export_a_detector(faces: Path, tmp_path: Path) -> None:
+    recipe, out, figures = tmp_path / "recipe.toml", tmp_path / "out", tmp_path / "figures.json"
+    recipe.write_text(STAGE)
+    arguments: list[str | Path] = ["train", "--recipe", recipe, "--data-folder", tmp_path, "--out", out]
+    made = emotion_cam(*arguments)
+    assert made.exit_code == 0, made.output
+    assert f"Wrote {out}; LiteRT and Keras differ by" in made.stdout
+    state = tmp_path / "out.training" / "one" / "model.keras"
+    before = state.stat().st_mtime_ns
+    for restart in (False, True):
+        assert emotion_cam(*arguments, *["--restart"] * restart).exit_code == 0
+        assert (state.stat().st_mtime_ns > before) == restart
+
+    measured = emotion_cam("evaluate", out, "--data", f"faces={faces}", "--json", figures, "--card")
+    assert measured.exit_code == 0, measured.output
+    assert "45°" in measured.stdout  # words may be on several lines
+    written = json.loads(figures.read_text())
+    assert written["set"] == "faces validation"
+    assert written["by"] == "emotion-cam evaluate models/face --data faces=data/faces"
+    assert json.loads((out / "detector.json").read_text())["measured"] == written
+    assert written["by"] in (out / "README.md").read_text()
+
+    (out / "model.tflite").unlink()
+    exported = emotion_cam("export", out, "--data", f"faces={faces}")
+    assert exported.exit_code == 0, exported.output
+    assert "equal to model.keras within" in exported.stdout
+    assert "pictures of faces validation" in exported.stdout
+    assert (out / "model.tflite").exists()
+    refusals: tuple[tuple[list[str | Path], str], ...] = (
+        (["export", out, "--data", f"faces={faces}", "--calibrate"], "leave out --calibrate"),
+        (["evaluate", out, "--data", f"faces={faces}", "--roll"], "leave out --framing and --roll"),
+        (["evaluate", out, "--data", "fairface=nowhere"], "measured on one of faces, wider, and on fairface"),
+        (["export", out, "--data", "celebs=nowhere"], "“celebs”; there are faces, wider"),
+    )
+    for wrong, message in refusals:
+        refused = emotion_cam(*wrong)
+        assert refused.exit_code in (1, 2)
+        assert message in refused.stderr
+
+
+def test_a_recipe_is_a_detectors_by_its_command(tmp_path: Path) -> None:
+    recipes = Path(__file__).parents[2] / "recipes"
+    assert [is_detector_recipe(recipes / name) for name in ("detector/face.toml", "gender.toml")] == [True, False]
+    (tmp_path / "no.toml").write_text("stages = 1")
+    assert not any(is_detector_recipe(tmp_path / name) for name in ("no.toml", "missing.toml"))
+    assert run_stages.read_recipe(recipes / "detector/face.toml")[0].name == "face-1"
 
 
 def test_what_is_exported_says_the_same(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-CARD = "detector.json"
-"""Its name is not model.json, which makes a folder the model of a task with labels."""
+from emotion_cam.training.detector import CARD
 
 README = "README.md"
 
@@ -59,8 +58,7 @@ def readme(card: dict[str, Any]) -> str:
         "\n".join(f"- `{name}`: {TERMS.get(name, 'terms unknown')}" for name in names),
         "The pictures are not part of this project.",
         "## Training",
-        "`python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data "
-        "--out models/face`",
+        "`emotion-cam train --recipe recipes/detector/face.toml --data-folder data --out models/face`",
         "[detector.json](detector.json) has every stage's settings, [history.csv](history.csv) the "
         "losses of every epoch. [notes.md](notes.md) tells what differed.",
     ]

@@ -1,13 +1,7 @@
-"""What the shipped detector is worth, measured through the class that the camera uses.
-
-    python -m emotion_cam.training.detector.evaluate models/face --data-folder data
-
-It measures on the validation pictures of ``faces`` and, if it is there, of ``fairface``, and writes the card.
-"""
+"""What a detector is worth, measured through the class that the camera uses."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 from collections.abc import Sequence
@@ -20,9 +14,10 @@ import numpy as np
 
 from emotion_cam.defaults import MIN_FACE
 from emotion_cam.detect.mini import MiniFaceDetector
+from emotion_cam.errors import DatasetError
 from emotion_cam.training.detector import card
 from emotion_cam.training.detector.measure import Matches, in_less_light, matched, tilted
-from emotion_cam.training.detector.scenes import Scene, SceneSet, load_faces, read_gray
+from emotion_cam.training.detector.scenes import SCENES, Scene, SceneSet, load, read_gray
 
 SIZES = ((1 / 14, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2), (1 / 2, math.inf))
 """Groups of faces, by the square's side as a share of the picture's shorter side."""
@@ -32,6 +27,44 @@ MASKED = ("mask853", "mask-chandrika", "maskedface-net")
 
 FEW = 0.01
 """False boxes a picture at which recall is told."""
+
+
+BY_GROUP = "fairface"
+"""The data set whose faces are counted by group."""
+
+
+def measure(folder: Path, data: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The figures of a detector's folder, as its card has them under "measured".
+
+    Args:
+        folder: the detector's.
+        data: names and paths: of one data set of whole pictures, whose validation pictures are used, and perhaps of
+            ``fairface``, for the faces found by group.
+
+    Raises:
+        DatasetError: there is no such data set, or one cannot be read.
+        DetectorError: the folder has no detector.
+    """
+    paths = {name: Path(path) for name, path in data}
+    whole = [name for name in paths if name != BY_GROUP]
+    if len(whole) != 1:
+        raise DatasetError(f"A detector is measured on one of {', '.join(SCENES)}, and on {BY_GROUP}.")
+    model = folder / "model.tflite"
+    detector = MiniFaceDetector(model)
+    scenes = load(whole[0], paths[whole[0]], "validation")
+    table = paths[BY_GROUP] / "fairface_label_val.csv" if BY_GROUP in paths else None
+    return {
+        "set": scenes.name,
+        "by": " ".join(["emotion-cam evaluate models/face", *(f"--data {name}=data/{name}" for name in paths)]),
+        "threshold": detector.threshold,
+        "conditions": evaluate(model, scenes),
+        "groups": found_by_group(detector, table) if table else {},
+    }
+
+
+def record(folder: Path, measured: dict[str, Any]) -> None:
+    """Write figures into the card, in place of earlier ones."""
+    card.write(folder, card.read(folder) | {"measured": measured})
 
 
 def evaluate(model: Path, scenes: SceneSet) -> list[dict[str, Any]]:
@@ -128,27 +161,3 @@ def _of_size(scene: Scene, least: float, most: float) -> Scene:
         points=scene.points[keep],
         ignored=np.vstack([scene.ignored, scene.squares[~keep]]),
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="the detector's folder")
-    parser.add_argument("--data-folder", type=Path, default=Path("data"), help="the folder of the data sets")
-    arguments = parser.parse_args()
-
-    cv2.setNumThreads(1)
-    model, table = arguments.folder / "model.tflite", arguments.data_folder / "fairface" / "fairface_label_val.csv"
-    detector = MiniFaceDetector(model)
-    scenes = load_faces(arguments.data_folder / "faces", "validation")
-    measured: dict[str, Any] = {
-        "set": scenes.name,
-        "by": "python -m emotion_cam.training.detector.evaluate models/face --data-folder data",
-        "threshold": detector.threshold,
-        "conditions": evaluate(model, scenes),
-        "groups": found_by_group(detector, table) if table.exists() else {},
-    }
-    card.write(arguments.folder, card.read(arguments.folder) | {"measured": measured})
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ import numpy as np
 from emotion_cam.errors import MissingExtraError, ModelError
 from emotion_cam.litert import open_interpreter
 from emotion_cam.training.backend import keras
+from emotion_cam.training.detector.network import STRIDES
+from emotion_cam.types import Image
 
 TOLERANCE = 1e-3
 """Largest difference between the two runtimes' answers, in logits and strides, that is accepted."""
 
 
-def export(network: keras.Model, file: Path) -> float:
+def export(network: keras.Model, file: Path, pictures: Sequence[Image] = ()) -> float:
     """Write a network as TFLite, if both say the same.
 
     The file takes one picture at a time, whose size a program sets with ``resize_tensor_input``.
@@ -23,9 +26,10 @@ def export(network: keras.Model, file: Path) -> float:
     Args:
         network: what ``mini_face`` gives.
         file: where to write.
+        pictures: uint8, (height, width), gray, on which the two are compared too; each at least 32×32.
 
     Returns:
-        The largest difference between the two runtimes' answers on noise of two sizes.
+        The largest difference between the two runtimes' answers on noise of two sizes, and on the pictures.
 
     Raises:
         ModelError: the runtimes differ, or Keras does not run on TensorFlow.
@@ -34,7 +38,8 @@ def export(network: keras.Model, file: Path) -> float:
     written = converted(network)
     new = file.with_name(file.name + ".new")
     new.write_bytes(written)
-    difference = max(_difference(network, new, size) for size in ((96, 96), (128, 192)))
+    noise = [np.random.default_rng(0).integers(0, 256, size).astype(np.uint8) for size in ((96, 96), (128, 192))]
+    difference = max(_difference(network, new, picture) for picture in (*noise, *pictures))
     if not difference <= TOLERANCE:  # written this way round, what is no number fails too
         new.unlink()
         raise ModelError(f"LiteRT and Keras differ by {difference:.1e}; nothing was written.")
@@ -57,8 +62,9 @@ def converted(network: keras.Model) -> bytes:
     return result
 
 
-def _difference(network: keras.Model, file: Path, size: tuple[int, int]) -> float:
-    picture = np.random.default_rng(0).uniform(0, 255, (1, *size, 1)).astype(np.float32)
+def _difference(network: keras.Model, file: Path, image: Image) -> float:
+    height, width = (side // STRIDES[-1] * STRIDES[-1] for side in image.shape)
+    picture = image[None, :height, :width, None].astype(np.float32)
     interpreter = open_interpreter(file, 1)
     (taken,) = interpreter.get_input_details()
     interpreter.resize_tensor_input(taken["index"], picture.shape)

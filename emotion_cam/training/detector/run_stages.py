@@ -1,8 +1,8 @@
 """Train a detector by a recipe file: stages that go on from each other, and the model folder that comes of them.
 
-    python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data --out models/face
+``emotion-cam train`` does it with such a file. So does this module, where ``--resume`` resumes a stopped run:
 
-A run that was stopped goes on with ``--resume``; its state lies in ``OUT.training``.
+    python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data --out models/face
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DetectorStage:
 
 
 def read_recipe(file: Path) -> list[DetectorStage]:
-    """The stages of a TOML file: tables ``[[stages]]`` with ``name`` and the fields of DetectorRecipe.
+    """The stages of a TOML file: tables ``[[stages]]`` with ``command``, ``name`` and the fields of DetectorRecipe.
 
     Raises:
         TrainingError: the file is missing, or something in it is wrong.
@@ -53,7 +53,7 @@ def read_recipe(file: Path) -> list[DetectorStage]:
         tables = msgspec.toml.decode(file.read_text(encoding="utf-8"))["stages"]
         stages = []
         for table in tables:
-            options = {key: value for key, value in table.items() if key != "name"}
+            options = {key: value for key, value in table.items() if key not in ("command", "name")}
             unknown = set(options) - {field.name for field in fields(DetectorRecipe)}
             if unknown:
                 raise ValueError(f"there is no option `{min(unknown)}`")
@@ -68,6 +68,33 @@ def read_recipe(file: Path) -> list[DetectorStage]:
             if needed and needed not in earlier:
                 raise TrainingError(f"{file}: “{stage.name}” needs “{needed}”, which is no stage before it.")
     return stages
+
+
+def work_folder(out: Path) -> Path:
+    """Where the state of a run that makes a folder is kept, stage by stage."""
+    return out.with_name(f"{out.name}.training")
+
+
+def make(recipe_file: Path, out: Path, data: Path, *, resume: bool = False) -> float:
+    """Make a detector as a recipe file says.
+
+    Args:
+        recipe_file: see ``read_recipe``.
+        out: the folder to write.
+        data: the folder of the data sets.
+        resume: go on with a run that was stopped.
+
+    Returns:
+        The largest difference between the two runtimes' answers.
+
+    Raises:
+        TrainingError, DatasetError: the recipe is wrong, or as ``train``.
+    """
+    stages, work = read_recipe(recipe_file), work_folder(out)
+    trained = run(stages, data, work, resume=resume)
+    recipe = _with_paths(stages[-1].recipe, data, work)
+    scenes = [scene for scenes in load_scenes(recipe, "train") for scene in scenes.scenes]
+    return write_folder(stages, trained, out, scenes)
 
 
 def run(stages: Sequence[DetectorStage], data: Path, work: Path, *, resume: bool = False) -> Path:
@@ -168,12 +195,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     arguments = parser.parse_args()
 
-    stages = read_recipe(arguments.recipe)
-    work = arguments.out.with_name(arguments.out.name + ".training")
-    trained = run(stages, arguments.data_folder, work, resume=arguments.resume)
-    recipe = _with_paths(stages[-1].recipe, arguments.data_folder, work)
-    scenes = [scene for scenes in load_scenes(recipe, "train") for scene in scenes.scenes]
-    difference = write_folder(stages, trained, arguments.out, scenes)
+    difference = make(arguments.recipe, arguments.out, arguments.data_folder, resume=arguments.resume)
     print(f"{arguments.out} is written; LiteRT and Keras differ by {difference:.1e}.")
 
 

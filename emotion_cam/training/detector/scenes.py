@@ -246,3 +246,19 @@ def _stacked(rows: Sequence[npt.NDArray[np.generic]], *shape: int) -> Floats:
 
 SCENES: dict[str, Callable[[Path, str], SceneSet]] = {"faces": load_faces, "wider": load_wider}
 """By name: takes the folder as its authors publish it, and "train" or "validation"."""
+
+
+def load(name: str, folder: Path, split: str) -> SceneSet:
+    """A data set of whole pictures.
+
+    Args:
+        name: as in SCENES.
+        folder: where it is.
+        split: "train" or "validation".
+
+    Raises:
+        DatasetError: there is none of that name, or it cannot be read.
+    """
+    if name not in SCENES:
+        raise DatasetError(f"There is no data set of whole pictures “{name}”; there are {', '.join(SCENES)}.")
+    return SCENES[name](folder, split)

@@ -18,7 +18,7 @@ from emotion_cam.training.backend import keras
 from emotion_cam.training.detector.batches import Views, batches
 from emotion_cam.training.detector.losses import Taught
 from emotion_cam.training.detector.network import mini_face
-from emotion_cam.training.detector.scenes import SCENES, SceneSet, load_cutouts
+from emotion_cam.training.detector.scenes import SceneSet, load, load_cutouts
 from emotion_cam.training.detector.views import Focus, ViewOptions
 
 ops = keras.ops
@@ -74,13 +74,9 @@ def load_scenes(recipe: DetectorRecipe, split: str) -> list[SceneSet]:
     """The recipe's data sets of whole pictures.
 
     Raises:
-        TrainingError: there is no data set of that name.
-        DatasetError: one cannot be read.
+        DatasetError: there is no data set of that name, or one cannot be read.
     """
-    for name, _ in recipe.data:
-        if name not in SCENES:
-            raise TrainingError(f"There is no data set of whole pictures “{name}”; there are {', '.join(SCENES)}.")
-    return [SCENES[name](Path(path), split) for name, path in recipe.data]
+    return [load(name, Path(path), split) for name, path in recipe.data]
 
 
 def train(
