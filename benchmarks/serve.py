@@ -39,7 +39,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from portrait import FPS, moving_frames  # noqa: E402
 
 FULL = 1013
-WARM_UP = 5.0  # seconds that are not measured: pages that come at the same moment are let in one after the other
+WARM_UP = 8.0  # seconds that are not measured: pages that come at the same moment are let in one after the other
 
 
 def film() -> list[bytes]:

@@ -18,13 +18,18 @@ A camera takes a picture every 33 ms. A page needs about 10 ms to encode it and 
 the server nearly every picture gets its answer before the next one.
 """
 
-SETTLE = 0.25
+MOST_BUSY = 0.5
+"""The share of the time in which all threads may be busy, with one more page.
+
+The rest is needed: threads of Python hinder each other, and a page that gets fewer answers costs more for each, because
+its face moved further. So a server that was ever late would stay so.
+"""
+
+SETTLE = 0.5
 """Seconds after which what a page costs is known, and the next one may be let in."""
 
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds that a page waits to be let in: others may be about to leave, or come at the same moment."""
-
-_MEASURED = 1.0  # seconds that count
 
 
 class Door:
@@ -33,6 +38,7 @@ class Door:
     Args:
         most: how many pages may be in; None for as many as get their answers in time. The first is always let in.
         metrics: shows how many there are.
+        busy: the share of the last seconds in which the threads that recognize were busy.
         clock: the time in seconds.
 
     Attributes:
@@ -40,10 +46,17 @@ class Door:
         pages: how many are in.
     """
 
-    def __init__(self, most: int | None, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        most: int | None,
+        metrics: Metrics,
+        busy: Callable[[float], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.most = most
         self.pages = 0
         self._metrics = metrics
+        self._busy = busy
         self._clock = clock
         self._entered = -math.inf  # when the latest page was let in
         self._answers: deque[tuple[float, float]] = deque(maxlen=1000)  # when, and the seconds it took
@@ -75,8 +88,11 @@ class Door:
         if not self.pages:
             return True
         now = self._clock()
-        taken = [seconds for when, seconds in self._answers if now - when < _MEASURED]
-        return now - self._entered > SETTLE and statistics.median(taken or [0.0]) <= LATE
+        if now - self._entered < SETTLE:
+            return False
+        taken = [seconds for when, seconds in self._answers if now - when < SETTLE]
+        expected = self._busy(SETTLE) * (self.pages + 1) / self.pages
+        return statistics.median(taken or [0.0]) <= LATE and expected <= MOST_BUSY
 
     def _count(self, change: int) -> None:
         self.pages += change

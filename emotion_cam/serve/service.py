@@ -53,7 +53,7 @@ class Service:
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self, most_pages: int | None) -> None:
-        self.door = Door(most_pages, self.metrics)
+        self.door = Door(most_pages, self.metrics, self.workers.busy)
 
     def count(self, origin: str, faces: Sequence[Face], started: float) -> None:
         """Count a recognized picture.

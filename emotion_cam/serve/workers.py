@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -31,11 +33,25 @@ class Workers:
         self.count = count
         self._most = count + waiting
         self.requests = 0
+        self._calls: deque[tuple[float, float]] = deque(maxlen=1000)  # when the latest ones began and ended
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="recognition")
 
     async def run(self, function: Callable[[], T]) -> T:
         """Call a function in a thread; whoever calls never has more than one call under way."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+        def measured() -> T:
+            started = time.monotonic()
+            try:
+                return function()
+            finally:
+                self._calls.append((started, time.monotonic()))
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, measured)
+
+    def busy(self, seconds: float) -> float:
+        """The share of the last seconds in which the threads ran, from 0 to 1."""
+        since = time.monotonic() - seconds
+        return sum(max(0.0, end - max(start, since)) for start, end in list(self._calls)) / (seconds * self.count)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
 from emotion_cam.recognition.recognizer import Recognizer
-from emotion_cam.serve.door import LATE, SETTLE, Door
+from emotion_cam.serve.door import LATE, MOST_BUSY, SETTLE, Door
 from emotion_cam.serve.metrics import Metrics
+from emotion_cam.serve.workers import Workers
 from emotion_cam.types import Face, Image
 from tests.serve.conftest import make_service
 from tests.serve.running import in_thread, jpeg, noise
@@ -27,20 +29,24 @@ class Clock:
         return self.now
 
 
+def idle(seconds: float) -> float:
+    return 0.0
+
+
 def enter(door: Door) -> bool:
     return asyncio.run(door.enter())
 
 
 def answers(door: Door, clock: Clock, seconds: float, count: int = 30) -> None:
-    """A second in which answers take so many seconds."""
+    """A time, just as long as one is measured, in which answers take so many seconds."""
     for _ in range(count):
-        clock.now += 1 / count
+        clock.now += 1.001 * SETTLE / count
         door.answered(seconds)
 
 
 def test_pages_come_in_while_answers_come_in_time() -> None:
     clock = Clock()
-    door = Door(None, Metrics(), clock)
+    door = Door(None, Metrics(), idle, clock)
     for pages in range(1, 6):
         assert door.has_place
         assert enter(door)
@@ -55,7 +61,7 @@ def test_pages_come_in_while_answers_come_in_time() -> None:
 
 def test_a_few_slow_answers_keep_nobody_out() -> None:
     clock = Clock()
-    door = Door(None, Metrics(), clock)
+    door = Door(None, Metrics(), idle, clock)
     enter(door)
     answers(door, clock, 0.5 * LATE, 27)
     for _ in range(3):
@@ -65,20 +71,44 @@ def test_a_few_slow_answers_keep_nobody_out() -> None:
 
 def test_one_page_is_always_let_in_and_idle_ones_keep_nobody_out() -> None:
     clock = Clock()
-    door = Door(None, Metrics(), clock)
+    door = Door(None, Metrics(), idle, clock)
     enter(door)
     answers(door, clock, 10 * LATE)
     assert not door.has_place
     door.leave()
     assert door.has_place
     enter(door)
-    clock.now += 2 * max(SETTLE, 1.0)
+    clock.now += 2 * SETTLE
     assert door.has_place  # nothing is known of answers: none are asked for
+
+
+def test_pages_come_in_while_the_threads_have_time_for_one_more() -> None:
+    clock = Clock()
+    door = Door(None, Metrics(), lambda seconds: 0.1 * door.pages, clock)
+    while door.has_place:
+        enter(door)
+        answers(door, clock, 0.5 * LATE)
+    assert 0.1 * door.pages <= MOST_BUSY < 0.1 * (door.pages + 1)
+
+
+def test_threads_are_as_busy_as_they_were_in_the_last_seconds() -> None:
+    async def work() -> tuple[float, float]:
+        workers = Workers(2, 0)
+        started = time.monotonic()
+        await asyncio.gather(*(workers.run(partial(time.sleep, 0.2)) for _ in range(3)))
+        seconds = time.monotonic() - started
+        both = workers.busy(seconds) * 2 * seconds, workers.busy(1000)
+        workers.close()
+        return both
+
+    worked, long_ago = asyncio.run(work())
+    assert 0.55 < worked < 5  # three times 0.2 seconds, or more on a slow machine
+    assert long_ago < 0.01
 
 
 def test_a_given_number_of_pages_is_let_in_however_slow() -> None:
     clock = Clock()
-    door = Door(2, Metrics(), clock)
+    door = Door(2, Metrics(), idle, clock)
     for _ in range(2):
         assert enter(door)
         answers(door, clock, 10 * LATE)
@@ -86,7 +116,7 @@ def test_a_given_number_of_pages_is_let_in_however_slow() -> None:
 
 
 def test_a_page_waits_a_moment_for_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    door = Door(1, Metrics())
+    door = Door(1, Metrics(), idle)
 
     async def wait(*, leaves: bool) -> tuple[bool, float]:
         started = time.monotonic()
@@ -106,7 +136,7 @@ def test_a_page_waits_a_moment_for_its_place(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_slow_server_lets_nobody_else_in(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emotion_cam.serve.door.PATIENCE", 0.2)
-    monkeypatch.setattr("emotion_cam.serve.door._MEASURED", 60)
+    monkeypatch.setattr("emotion_cam.serve.door.LATE", -1.0)  # whatever is measured is too slow
     service = make_service(recognizer)
 
     class Slow:
@@ -127,3 +157,5 @@ def test_a_slow_server_lets_nobody_else_in(recognizer: Recognizer, monkeypatch: 
         with connect(f"{address.ws}/v1/frames") as second:
             assert ending(second) == (1013, "The server is full: 1 page uses it. Try again later.")
         ask(first, 6, 0.6, small)  # it stays
+        assert all(seconds >= 0.1 for _, seconds in service.door._answers)
+        assert len(service.door._answers) >= 5

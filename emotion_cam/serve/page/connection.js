@@ -27,6 +27,8 @@ class Lasting {
     this.pause = 500;
     this.closed = false;
     this.idle = false;
+    /** Whether the server was full at the last try; whether it still is, only its first message shows. */
+    this.full = false;
     /** @type {number | undefined} */
     this.timer = undefined;
     /** @type {(message: string) => void} called with a problem, or with "" once it is solved */
@@ -46,6 +48,8 @@ class Lasting {
     socket.onopen = () => this.opened();
     socket.onmessage = ({ data }) => {
       this.pause = 500;
+      if (this.full) this.onProblem("");
+      this.full = false;
       this.received(data);
     };
     socket.onclose = ({ code, reason }) => this.lost(code, reason);
@@ -67,7 +71,8 @@ class Lasting {
       this.idle = true; // until there is something to send
       return;
     }
-    if (code === FULL) this.pause = LONGEST_PAUSE;
+    this.full = code === FULL;
+    if (this.full) this.pause = LONGEST_PAUSE;
     this.onProblem(reason || "The server does not answer. Trying again …");
     this.timer = setTimeout(() => this.connect(), this.pause);
     this.pause = Math.min(2 * this.pause, LONGEST_PAUSE);
@@ -98,7 +103,7 @@ class CommandConnection extends Lasting {
 
   opened() {
     this.socket?.send(JSON.stringify(this.options));
-    this.onProblem("");
+    if (!this.full) this.onProblem("");
     this.onOpened();
   }
 
