@@ -19,6 +19,9 @@ DETAILS = "details.md"
 TRAINING = "training.md"
 NOTES = "notes.md"
 
+SOURCE = "set"
+"""The kind of group, as in FaceSet.groups, that tells where pictures come from, and nothing about people."""
+
 MADE = "<!-- Made from model.json. Do not edit; write in notes.md. -->"
 
 USES = {
@@ -167,7 +170,7 @@ def _accuracy(card: ModelCard) -> Iterator[str]:
             row += [f"{sure.coverage:.1%}", f"{sure.accuracy:.1%}"] if sure else ["", ""]
         rows.append(row)
     yield _table(columns, rows)
-    kinds = dict.fromkeys(kind for measured in card.measured for kind in measured.groups)
+    kinds = dict.fromkeys(kind for measured in card.measured for kind in measured.groups if kind != SOURCE)
     yield "\n".join(_worst_group(kind, card.measured) for kind in kinds)
     runtimes = " and ".join(sorted({measured.runtime for measured in card.measured} - {""}))
     run_by = f", run by {runtimes}" if runtimes else ""
@@ -281,6 +284,13 @@ def _all_data(origin: Origin) -> Iterator[DataEntry]:
             yield from _all_data(earlier)
 
 
+def _setting(value: Any) -> str:
+    """A setting as text; JSON and TOML have lists in place of tuples."""
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    return ", ".join(one if isinstance(one, str) else " ".join(map(str, one)) for one in value)
+
+
 def _origin(origin: Origin, heading: str, described: set[str]) -> Iterator[str]:
     """The data and the training of a model, and of the models that it comes from.
 
@@ -304,7 +314,8 @@ def _origin(origin: Origin, heading: str, described: set[str]) -> Iterator[str]:
     yield f"{heading} Training"
     yield f"```\n{training.command}\n```" if training.command else ""
     yield _table(
-        ("setting", "value"), ((name, value) for name, value in settings.items() if value not in ("", None, [], ()))
+        ("setting", "value"),
+        ((name, _setting(value)) for name, value in settings.items() if value not in ("", None, [], ())),
     )
     for number, part in enumerate(origin.parts, start=1):
         yield f"{heading} Part {number} of {len(origin.parts)}"

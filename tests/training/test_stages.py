@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,8 @@ def test_commands_are_those_that_people_type() -> None:
         "--emphasis race=Black:1.5 --out runs/x"
     )
     mean, (export,) = FILE["mean"].making, FILE["mean"].finishing
+    apart = replace(FIRST, held_out=("rafdb=rafdb",))
+    assert "--held-out rafdb=data/rafdb" in command_line(apart, out, data)
     assert command_line(mean, out, data) == "emotion-cam average first second --data rafdb=data/rafdb --out runs/x"
     assert command_line(export, out, data) == "emotion-cam export runs/x --data rafdb=data/rafdb --calibrate"
     assert command_line(FILE["second"].finishing[0], out) == (
@@ -163,7 +165,7 @@ def settings(record: TrainingRecord) -> dict[str, Any]:
     known["emphasis"] = tuple(
         entry if isinstance(entry, str) else "{}={}:{:g}".format(*entry) for entry in known.get("emphasis", ())
     )
-    return known
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
 
 
 def compare(stage: Stage, recipes: RecipeFile, origin: Origin) -> None:
