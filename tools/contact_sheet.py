@@ -1,6 +1,6 @@
 """Draw faces of a data set with the labels that one or two models give them, for looking: a row for each class.
 
-    python tools/contact_sheet.py --data posed=data/expressions --models models/emotion candidates/emotion-5 \
+    python tools/contact_sheet.py --data posed=data/expressions --models models/emotion runs/mine \
         --out sheet.png
 
 Below each face are label and score by each model, in the order of ``--models``: green where the label is right, red
