@@ -114,7 +114,7 @@ def _stderr_for_python() -> Iterator[None]:
             stack.callback(os.close, handle)
             if isinstance(before, io.TextIOWrapper) and before.fileno() == 2:
                 before.flush()
-                copy = open(handle, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
+                copy = open(handle, "w", 1, before.encoding, before.errors, closefd=False)  # noqa: SIM115
                 stack.callback(setattr, sys, "stderr", before)
                 sys.stderr = stack.enter_context(copy)
             stack.callback(os.dup2, handle, 2)
@@ -124,8 +124,8 @@ def _stderr_for_python() -> Iterator[None]:
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Whether a message of uvicorn's is about the server, and not about a visitor who left."""
-    return "without completing handshake" not in record.getMessage()
+    """Whether a message of uvicorn's is about the server, and not about a visitor who left or sent no text as text."""
+    return not record.getMessage().startswith(("ASGI callable returned without completing", "Invalid UTF-8 sequence"))
 
 
 def config_of(app: ASGIApp, limits: Limits, context: ssl.SSLContext | None) -> uvicorn.Config:

@@ -53,7 +53,8 @@ def test_other_names_reach_no_websocket(server: Address) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1", "http://localhost.evil"]
+    "origin",
+    ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1", "http://localhost.evil", "http://["],
 )
 def test_pages_of_other_sites_reach_nothing(server: Address, origin: str, picture: bytes) -> None:
     for path in ("/", "/v1/info", "/stream.mjpg"):
