@@ -39,6 +39,12 @@ test-fast: $(VENV)/.installed-test
 
 fuzz: $(VENV)/.installed-test
 	$(BIN)/python -m tests.fuzz.campaign --minutes $(MINUTES)
+	@# atheris, which guides inputs by what the parsers do with them, is not there for every system.
+	if $(BIN)/python -m pip install --quiet --only-binary :all: atheris; then \
+	  mkdir -p fuzz-failures; for parser in card tables groups sizes addresses recipes; do \
+	    $(BIN)/python -m tests.fuzz.guided $$parser -max_total_time=60 -artifact_prefix=fuzz-failures/ || exit 1; \
+	  done; \
+	fi
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

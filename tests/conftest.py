@@ -22,6 +22,9 @@ from skimage.data import astronaut
 
 from emotion_cam.card import shipped_models
 from emotion_cam.types import Box, Image
+from tests.leaks import no_leaks
+
+__all__ = ["no_leaks"]
 
 FACE = Box(172, 66, 272, 166)
 """Where the face is in the portrait, by eye."""

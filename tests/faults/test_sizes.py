@@ -1,4 +1,4 @@
-"""Long videos and large pictures: memory stays within bounds."""
+"""Long videos and large pictures, for which memory stays within bounds, and crowds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from emotion_cam.detect import open_detector
+from emotion_cam.recognition.recognizer import Recognizer
+from emotion_cam.result import Result
+from emotion_cam.sinks.tables import CsvSink
+from emotion_cam.sinks.video import VideoSink
+from emotion_cam.tables import read_table
+from emotion_cam.types import Frame, Image
 from tests.builders import write_picture, write_video
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -69,3 +77,20 @@ def test_a_large_picture_takes_12_bytes_for_each_pixel(tmp_path: Path, suffix: s
     pixels, memory = map(int, run.stdout.split())
     assert pixels == 30_000_000
     assert memory < 12 * pixels + 50_000_000
+
+
+def test_a_hundred_faces(portrait: Image, tmp_path: Path) -> None:
+    one = np.asarray(cv2.resize(portrait[0:260, 90:350], (128, 128), interpolation=cv2.INTER_AREA), np.uint8)
+    crowd = np.tile(one, (10, 10, 1))
+    recognizer = Recognizer(detector=open_detector("haar", min_face=0.03))
+    faces = recognizer(crowd)
+    assert len(faces) == 100
+    assert {face.predictions["gender"].label for face in faces} == {"woman"}
+    follower = recognizer.follow()
+    with CsvSink(tmp_path / "a.csv") as table, VideoSink(tmp_path / "a.mp4", fps=10) as video:
+        for index in range(2):
+            found = Result(Frame(crowd, index, index / 10), follower(crowd, index / 10))
+            table.write(found)
+            video.write(found)
+    assert len({face.track for face in found.faces}) == 100
+    assert sum(len(frame.faces) for frame in read_table(tmp_path / "a.csv")) == 200

@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.fuzz.cases import make_case
+from tests.fuzz.cases import KINDS, make_case
 from tests.fuzz.good import make_all
 from tests.fuzz.runner import preload, run_case
 
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, help="stop after this many inputs")
     parser.add_argument("--seed", type=int, help="the same seed makes the same inputs; by default a new one")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="run this input alone, and keep it")
+    parser.add_argument("--kind", choices=KINDS, help="inputs of this kind alone")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes (2)")
     parser.add_argument("--good", type=Path, help="keep the good inputs in this folder, and use them if it exists")
     parser.add_argument("--few", action="store_true", help="damage videos of the most common kinds only")
@@ -44,7 +45,7 @@ def main() -> None:
         preload()
         begun = time.monotonic()
         if arguments.only is not None:
-            results = [_run(seed, arguments.only, good.absolute(), Path(name), arguments.keep, keep_all=True)]
+            results = [_run(arguments, seed, arguments.only, good.absolute(), Path(name))]
         else:
             results = _run_all(arguments, seed, good.absolute(), Path(name), begun)
     sys.exit(_report(seed, results, time.monotonic() - begun, arguments.keep))
@@ -81,7 +82,7 @@ def _run_all(arguments: argparse.Namespace, seed: int, good: Path, work: Path, b
             number = job
             with os.fdopen(writing, "w") as found:
                 while time.monotonic() < deadline and (arguments.inputs is None or number < arguments.inputs):
-                    found.write(json.dumps(_run(seed, number, good, work, arguments.keep)) + "\n")
+                    found.write(json.dumps(_run(arguments, seed, number, good, work)) + "\n")
                     found.flush()
                     number += arguments.jobs
             os._exit(0)
@@ -94,16 +95,18 @@ def _run_all(arguments: argparse.Namespace, seed: int, good: Path, work: Path, b
     return results
 
 
-def _run(seed: int, number: int, good: Path, work: Path, keep: Path, *, keep_all: bool = False) -> dict[str, object]:
+def _run(arguments: argparse.Namespace, seed: int, number: int, good: Path, work: Path) -> dict[str, object]:
     folder = work / f"{seed}-{number}"
-    case = make_case(good, folder, seed, number)
+    case = make_case(good, folder, seed, number, arguments.kind)
     status, faults = run_case(case)
     logs = folder.with_name(folder.name + ".log")
-    if faults or keep_all:
-        kept = keep / folder.name
+    if faults or arguments.only is not None:
+        kept = arguments.keep / folder.name
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(folder, kept / "folder", symlinks=True)
         shutil.copytree(logs, kept / "printed")
+        for place, each in enumerate(case.visits):
+            (kept / f"visit-{place:02}").write_bytes(b"\n--\n".join((each.request, *each.frames)))
         (kept / "arguments.json").write_text(json.dumps({"arguments": case.arguments, "faults": faults}, indent=2))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(logs, ignore_errors=True)

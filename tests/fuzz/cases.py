@@ -12,6 +12,7 @@ from random import Random
 
 from emotion_cam.card import shipped_models
 from tests.fuzz.mutations import TEXTS, damage, damage_csv, damage_json
+from tests.fuzz.visits import Visit, make_visits
 
 SECRET = "hunter2secret"
 """The password in all addresses; nothing that the program prints or writes may contain it."""
@@ -25,14 +26,16 @@ class Case:
         kind: what is hostile about it.
         arguments: the arguments, with paths relative to the folder of the run.
         folder: the folder of the run, which holds its inputs.
+        visits: what visitors send, if the program is to serve: each the bytes of one connection.
     """
 
     kind: str
     folder: Path
     arguments: list[str] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
 
 
-def make_case(good: Path, folder: Path, seed: int, number: int) -> Case:
+def make_case(good: Path, folder: Path, seed: int, number: int, kind: str | None = None) -> Case:
     """Make the input with a number.
 
     Args:
@@ -40,9 +43,10 @@ def make_case(good: Path, folder: Path, seed: int, number: int) -> Case:
         folder: a new folder for its files.
         seed: of the campaign.
         number: of the input in the campaign.
+        kind: one of KINDS; by default one by chance.
     """
     random = Random(f"{seed}/{number}")
-    kind = random.choices([*KINDS], [weight for weight, _ in KINDS.values()])[0]
+    kind = kind or random.choices([*KINDS], [weight for weight, _ in KINDS.values()])[0]
     case = Case(kind, folder)
     folder.mkdir(parents=True)
     KINDS[kind][1](case, good, random)
@@ -59,6 +63,22 @@ def _outputs(random: Random, *suffixes: str) -> list[str]:
 
 
 def _video(case: Case, good: Path, random: Random) -> None:
+    suffix = _write_video(case.folder, "in", good, random)
+    case.arguments = ["--video", f"in{suffix}", *_outputs(random, ".mp4", ".mkv", ".csv", ".jsonl", ".html")]
+
+
+def _many(case: Case, good: Path, random: Random) -> None:
+    """Several videos in processes of their own."""
+    (case.folder / "in").mkdir()
+    (case.folder / "out").mkdir()
+    for number in range(random.choice((2, 3))):
+        _write_video(case.folder / "in", f"{number}", good, random)
+    outputs = _outputs(random, "/{name}.mp4", "/{name}.csv", "/{name}.html")
+    case.arguments = ["--video", "in", "--jobs", "2", *outputs]
+
+
+def _write_video(folder: Path, name: str, good: Path, random: Random) -> str:
+    """Write a video that is most often damaged; returns its suffix."""
     source = _pick(good / "videos", random)
     way = random.random()
     if way < 0.75:
@@ -71,8 +91,8 @@ def _video(case: Case, good: Path, random: Random) -> None:
     else:
         content = random.choice((b"", b"a text\n" * 99, random.randbytes(9000), source.read_bytes()))
     suffix = source.suffix if random.random() < 0.9 else _pick(good / "videos", random).suffix
-    (case.folder / f"in{suffix}").write_bytes(content)
-    case.arguments = ["--video", f"in{suffix}", *_outputs(random, ".mp4", ".mkv", ".csv", ".jsonl", ".html")]
+    (folder / f"{name}{suffix}").write_bytes(content)
+    return suffix
 
 
 def _picture(case: Case, good: Path, random: Random) -> None:
@@ -110,6 +130,23 @@ def _model(case: Case, good: Path, random: Random) -> None:
         shutil.copy(good / "pictures" / "color.png", case.folder / "in.png")
         options = random.choice(([], [], ["--explain"], ["--blur"]))
         case.arguments = ["--image", "in.png", "--model", "model", *options, *_outputs(random, ".png", ".csv", ".html")]
+
+
+def _detector(case: Case, good: Path, random: Random) -> None:
+    files = sorted((good / "detectors").iterdir())
+    if not files:
+        _options(case, good, random)
+        return
+    source = random.choice(files)
+    (case.folder / "network").write_bytes(damage(source.read_bytes(), random))
+    shutil.copy(good / "pictures" / "color.png", case.folder / "in.png")
+    case.arguments = ["--image", "in.png", "--detector", source.name, "--detector-model", "network"]
+    case.arguments += _outputs(random, ".png", ".csv")
+
+
+def _serve(case: Case, good: Path, random: Random) -> None:
+    case.arguments = ["serve", "--port", "0", "--no-browser", "--workers", "1"]
+    case.visits = make_visits(good, random)
 
 
 def _table(case: Case, good: Path, random: Random) -> None:
@@ -214,12 +251,15 @@ def _options(case: Case, good: Path, random: Random) -> None:
 
 
 KINDS: dict[str, tuple[int, Callable[[Case, Path, Random], None]]] = {
-    "video": (38, _video),
+    "video": (34, _video),
     "picture": (18, _picture),
     "model": (14, _model),
     "table": (14, _table),
     "name": (6, _name),
     "address": (4, _address),
     "options": (6, _options),
+    "detector": (5, _detector),
+    "many": (2, _many),
+    "serve": (4, _serve),
 }
 """By kind of input: how often it comes, and what makes it."""

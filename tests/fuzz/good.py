@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,6 +15,8 @@ import av
 import numpy as np
 from skimage.data import astronaut
 
+from emotion_cam.detect.registry import MODEL_FILES, find_model_file
+from emotion_cam.errors import DetectorError
 from emotion_cam.tables import COLUMNS
 
 FRAMES, RATE, SIZE = 6, 10, (128, 96)
@@ -52,11 +55,14 @@ _SECONDS = 3
 
 
 def make_all(folder: Path, *, few: bool = False) -> None:
-    """Write the good inputs into the folders ``videos``, ``pictures`` and ``tables``; with ``few``, FEW videos only."""
-    for name in ("videos", "pictures", "tables"):
+    """Write the good inputs into a folder for each kind; with ``few``, FEW videos only."""
+    for name in ("videos", "pictures", "tables", "detectors"):
         (folder / name).mkdir(parents=True)
     _make_videos(folder / "videos", few)
     _make_pictures(folder / "pictures")
+    for name in MODEL_FILES:
+        with contextlib.suppress(DetectorError):  # then the package that contains it is not installed
+            shutil.copy(find_model_file(name), folder / "detectors" / name)
     (folder / "tables" / "faces.csv").write_text(TABLE, encoding="utf-8")
     (folder / "tables" / "faces.jsonl").write_text(LINES, encoding="utf-8")
     (folder / "tables" / "pictures.csv").write_text(TABLE.replace(",1,10,", ",,10,"), encoding="utf-8")

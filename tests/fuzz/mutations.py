@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -112,7 +113,7 @@ def damage_value(value: Any, random: Random) -> Any:
         inside = place.values() if isinstance(place, dict) else place
         places += [each for each in inside if isinstance(each, (dict, list)) and each]
     if not places:
-        return random.choice(VALUES)
+        return deepcopy(random.choice(VALUES))  # so that damage to it does not stay for the next input
     place = random.choice((*places[:3], random.choice(places)))  # most checks are at the top
     key = random.choice([*place] if isinstance(place, dict) else range(len(place)))
     way = random.randrange(6)
@@ -123,7 +124,7 @@ def damage_value(value: Any, random: Random) -> Any:
     elif way == 2 and isinstance(place, dict):
         place[random.choice(TEXTS)] = place.pop(key)
     else:
-        place[key] = random.choice(VALUES)
+        place[key] = deepcopy(random.choice(VALUES))
     return value
 
 

@@ -7,10 +7,12 @@ into one file; what Python writes goes through ``sys.stderr``, and so into anoth
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,12 +27,19 @@ import numpy as np
 from emotion_cam.errors import EmotionCamError
 from emotion_cam.tables import read_table
 from tests.fuzz.cases import SECRET, Case
+from tests.fuzz.visits import visit
 
 SECONDS = 60
 """That a run may take, on a busy machine. Most take less than one."""
 
 MEMORY = 8 << 30
 """Bytes of address space that a run may take."""
+
+_GRACE = 3.0
+"""Seconds in which threads and processes may end after the program."""
+
+_ANSWER_SECONDS = 20.0
+"""In which a server answers, after all that was sent to it."""
 
 _FOREIGN = re.compile(r"Traceback|\w+Warning: |Exception ignored|^FOREIGN|^\[\w+ @|\[ ?WARN|\[ ?ERROR", re.MULTILINE)
 
@@ -44,6 +53,7 @@ def preload() -> None:
     import emotion_cam.report.build
     import emotion_cam.report.page
     import emotion_cam.report.sheet
+    import emotion_cam.serve.server
     import emotion_cam.sinks.registry
     import emotion_cam.sources.video  # noqa: F401
 
@@ -56,11 +66,15 @@ def run_case(case: Case) -> tuple[int | str, list[str]]:
     process = os.fork()
     if not process:
         _be_the_program(case, logs)
+    visited = _visit_all(process, logs / "out", case) if case.visits else []
     status = _wait(process)
     out, err, foreign = (_read(logs / name) for name in ("out", "err", "foreign"))
-    faults = [] if status in (0, 1, 2) else [f"crash: it ended with {status}"]
+    good = (130,) if case.visits else (0, 1, 2)
+    faults = visited if status in good else [*visited, f"crash: it ended with {status}"]
+    if _group_is_left(process):
+        faults.append("process left: the program has ended, and one that it started has not")
     if status == "hang":
-        faults = [f"hang: it ran for more than {SECONDS} seconds"]
+        faults = [*visited, f"hang: it ran for more than {SECONDS} seconds"]
     if foreign:
         faults.append(f"foreign line: {foreign.strip().splitlines()[0][:200]}")
     if match := _FOREIGN.search(err + out):
@@ -93,8 +107,7 @@ def _be_the_program(case: Case, logs: Path) -> NoReturn:
         logging.lastResort.setFormatter(logging.Formatter("FOREIGN %(name)s: %(message)s"))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         code = _exit_code(case.arguments)
-        left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-        if left:
+        if left := _threads_left():
             print(f"FOREIGN thread left: {left}", file=err)
         for stream in (out, err):
             stream.flush()
@@ -113,6 +126,16 @@ def _exit_code(arguments: list[str]) -> object:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _threads_left() -> list[str]:
+    """The threads that do not end within a moment."""
+    deadline = time.monotonic() + _GRACE
+    while True:
+        left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.01)
 
 
 def _limit_memory() -> None:
@@ -136,6 +159,39 @@ def _wait(process: int) -> int | str:
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
     return "hang"
+
+
+def _group_is_left(process: int) -> bool:
+    """Whether a process that has ended leaves others, which are then killed."""
+    deadline = time.monotonic() + _GRACE
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process, 0)
+            time.sleep(0.01)
+        os.killpg(process, signal.SIGKILL)
+        return True
+    return False
+
+
+def _visit_all(process: int, out: Path, case: Case) -> list[str]:
+    """Wait until a server is ready, send it everything, look whether it still answers, and end it with Ctrl-C."""
+    deadline = time.monotonic() + SECONDS / 2
+    while not (ready := re.search(r"Serving on http://127\.0\.0\.1:(\d+)/", _read(out))):
+        if time.monotonic() > deadline or os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return ["answer: it does not serve"]
+        time.sleep(0.02)
+    port, faults = int(ready[1]), []
+    try:
+        for one in case.visits:
+            faults += visit(port, one)
+        with socket.create_connection(("127.0.0.1", port), _ANSWER_SECONDS) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            if b" 200 " not in connection.recv(1000):
+                faults.append("answer: it is not well any more")
+    except OSError as error:
+        faults.append(f"answer: it answers no more: {error}")
+    os.kill(process, signal.SIGINT)
+    return faults
 
 
 def _read(path: Path) -> str:

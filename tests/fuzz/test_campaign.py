@@ -6,8 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
+
+from tests.fuzz.mutations import VALUES, damage_value
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -68,6 +71,17 @@ def test_the_campaign_notices(good: Path, tmp_path: Path, kind: str) -> None:
     (fault,) = json.loads((kept / "arguments.json").read_text())["faults"]
     name = {"unfinished": "half file"}.get(kind, kind.partition(" ")[0])
     assert fault.startswith(name)
+
+
+def test_damage_leaves_what_it_inserts_as_it_was() -> None:
+    """Otherwise an input would depend on the ones before it, and some would contain themselves."""
+    before = repr(VALUES)
+    for number in range(300):
+        random = Random(number)
+        value: object = {"a": [1, {"b": 2}]}
+        for _ in range(5):
+            value = damage_value(value, random)
+    assert repr(VALUES) == before
 
 
 def test_the_same_number_makes_the_same_input(good: Path, tmp_path: Path) -> None:
