@@ -208,6 +208,7 @@ def test_the_commands_train_measure_and_export_a_detector(faces: Path, tmp_path:
         (["export", out, "--data", f"faces={faces}", "--calibrate"], "leave out --calibrate"),
         (["evaluate", out, "--data", f"faces={faces}", "--roll"], "leave out --framing and --roll"),
         (["evaluate", out, "--data", "fairface=nowhere"], "measured on one of faces, wider, and on fairface"),
+        (["evaluate", out, "--data", f"faces={faces}", "--data", "fairface=nowhere"], "nowhere/fairface_label_val.csv"),
         (["export", out, "--data", "celebs=nowhere"], "“celebs”; there are faces, wider"),
     )
     for wrong, message in refusals:

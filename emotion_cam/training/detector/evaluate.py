@@ -28,7 +28,6 @@ MASKED = ("mask853", "mask-chandrika", "maskedface-net")
 FEW = 0.01
 """False boxes a picture at which recall is told."""
 
-
 BY_GROUP = "fairface"
 """The data set whose faces are counted by group."""
 
@@ -52,13 +51,13 @@ def measure(folder: Path, data: Sequence[tuple[str, str]]) -> dict[str, Any]:
     model = folder / "model.tflite"
     detector = MiniFaceDetector(model)
     scenes = load(whole[0], paths[whole[0]], "validation")
-    table = paths[BY_GROUP] / "fairface_label_val.csv" if BY_GROUP in paths else None
+    groups = found_by_group(detector, paths[BY_GROUP] / "fairface_label_val.csv") if BY_GROUP in paths else {}
     return {
         "set": scenes.name,
         "by": " ".join(["emotion-cam evaluate models/face", *(f"--data {name}=data/{name}" for name in paths)]),
         "threshold": detector.threshold,
         "conditions": evaluate(model, scenes),
-        "groups": found_by_group(detector, table) if table else {},
+        "groups": groups,
     }
 
 
@@ -119,9 +118,16 @@ def found_by_group(
 
     Returns:
         By "race Black" and so on: how many pictures, and the share with a face found.
+
+    Raises:
+        DatasetError: the table or a picture is missing.
     """
     counts: dict[str, list[bool]] = {}
-    with table.open(newline="", encoding="utf-8") as lines:
+    try:
+        lines = table.open(newline="", encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(f"{table} cannot be read: {error.strerror}.") from error
+    with lines:
         for row in csv.DictReader(lines):
             # A camera's picture goes on around the face; a bare crop would be something that it never sees.
             image = cv2.copyMakeBorder(read_gray(table.parent / row["file"]), 40, 40, 40, 40, cv2.BORDER_REPLICATE)
