@@ -95,7 +95,7 @@ def test_eyes_and_mouth_support_the_label(portrait: Image, face: Box) -> None:
     (scores,), maps = Classifier(folder).with_class_maps([explanation.face])
     assert maps is not None
     assert explanation.class_map == pytest.approx(maps[0, ..., int(scores.argmax())], abs=1e-3)
-    assert (explanation.grad_cam.shape, explanation.grad_cam.min()) == ((3, 3), 0)
+    assert (explanation.grad_cam.shape, explanation.grad_cam.min()) == ((4, 4), 0)
     strength = np.abs(explanation.guided)
     eyes_and_mouth = strength[[*range(13, 22), *range(33, 44)]].mean()
     forehead_and_chin = strength[[*range(4, 11), *range(45, 48)]].mean()
