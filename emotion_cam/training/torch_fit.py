@@ -102,7 +102,8 @@ class _State:
                 average[name].lerp_(tensor, 1 - momentum)
 
     def averaged(self) -> Twin:
-        return self.average.eval()
+        self.average.eval()
+        return self.average
 
 
 def _decaying(twin: Twin, weight_decay: float) -> list[dict[str, Any]]:

@@ -98,7 +98,7 @@ def test_the_face_keeps_its_number_and_rates_are_shown(live: Tab) -> None:
 def test_a_blurred_face_is_never_shown_sharp(live: Tab, recognizer: Recognizer) -> None:
     assert recognizer(live.canvas())
     live.page.keyboard.press("b")
-    seen = []
+    seen: list[Image] = []
     count = len(live.results)
     while len(seen) < 12 or len(live.results) < count + 3:
         seen.append(live.canvas())
