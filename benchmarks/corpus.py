@@ -200,7 +200,7 @@ class Cluster:
     def _start_worker(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--nthreads", "1", "--no-dashboard",
-             "--death-timeout", "20"], stderr=subprocess.DEVNULL, cwd=self._folder,
+             "--death-timeout", "300"], stderr=subprocess.DEVNULL, cwd=self._folder,
         )  # fmt: skip
 
     def mend(self) -> None:
@@ -254,7 +254,7 @@ def kills(clips: Path, folder: Path, count: int, seed: int) -> None:
             for line in error.decode().splitlines():
                 if "scheduler" in line or "killed" in line:
                     print("  ", line)
-            if process.returncode in (0, 1) and b" left" not in out:
+            if process.returncode in (0, 1) and b" videos: " in out and b" left" not in out:
                 print(out.decode().strip())
                 break
             cluster.mend()

@@ -6,6 +6,7 @@ scheduler ahead, so that it holds little, however many there are.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import logging
@@ -14,7 +15,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any
@@ -120,7 +121,7 @@ class Engine:
                 for future, outcome in zip(batch, outcomes, strict=True):
                     yield running.pop(future), outcome
                     future.release()
-        except (OSError, CancelledError, TimeoutError) as error:
+        except (OSError, CancelledError, asyncio.TimeoutError) as error:
             raise self._lost() from error
 
     def _outcomes(self, futures: list[Future[Any]]) -> list[Any]:
@@ -128,8 +129,21 @@ class Engine:
         if any(future.cancelled() for future in futures) or self._client.status != "running":
             raise self._lost()
         good = [future for future in futures if future.status == "finished"]
-        values = dict(zip(good, self._client.gather(good), strict=True))
+        values = dict(zip(good, self._gathered(good), strict=True))
         return [values[future] if future in values else self._error(future) for future in futures]
+
+    def _gathered(self, futures: list[Future[Any]]) -> list[Any]:
+        """The results of some futures, which come from their workers. Dask would wait forever for a lost scheduler."""
+        if not futures:
+            return []
+        loop = self._client.loop.asyncio_loop
+        waiting = asyncio.run_coroutine_threadsafe(self._client.gather(futures, asynchronous=True), loop)
+        while not wait([waiting], timeout=0.5).done:
+            if self._client.status != "running":
+                waiting.cancel()
+                raise self._lost()
+        values: list[Any] = waiting.result()
+        return values
 
     def _error(self, future: Future[Any]) -> BaseException:
         error = future.exception()
