@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 if sys.version_info >= (3, 11):
@@ -42,5 +41,5 @@ def test_the_lock_file_covers_this_python_and_names_no_address() -> None:
     lines = re.findall(r"^(\w\S*==.*?) \\$", LOCK, re.MULTILINE)
     here = [Requirement(line) for line in lines]
     assert len(lines) > 100
-    assert sum(each.marker is None or each.marker.evaluate(default_environment()) for each in here) > 80
+    assert sum(each.marker is None or each.marker.evaluate() for each in here) > 80
     assert LOCK.count("--hash=sha256:") > len(lines)
