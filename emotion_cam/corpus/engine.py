@@ -136,8 +136,8 @@ class Engine:
         """The results of some futures, which come from their workers. Dask would wait forever for a lost scheduler."""
         if not futures:
             return []
-        loop = self._client.loop.asyncio_loop
-        waiting = asyncio.run_coroutine_threadsafe(self._client.gather(futures, asynchronous=True), loop)
+        loop: Any = self._client.loop  # of Tornado, around one of asyncio
+        waiting = asyncio.run_coroutine_threadsafe(self._client.gather(futures, asynchronous=True), loop.asyncio_loop)
         while not wait([waiting], timeout=0.5).done:
             if self._client.status != "running":
                 waiting.cancel()
