@@ -69,12 +69,12 @@ def _processes() -> set[str]:
 
 
 def _shared_memory() -> set[str]:
-    """The blocks of shared memory of this user, without semaphores: tests beside this one have theirs."""
+    """The blocks of Python's SharedMemory; Chromium and Dask in a test beside this one have others."""
     folder = Path("/dev/shm")
     found = set()
     for path in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):  # it has gone meanwhile
-            if path.stat().st_uid == os.getuid() and not path.name.startswith("sem."):
+            if path.stat().st_uid == os.getuid() and path.name.startswith("psm_"):
                 found.add(f"shared memory {path.name}")
     return found
 
