@@ -58,7 +58,7 @@ def test_the_campaign_notices(good: Path, tmp_path: Path, kind: str) -> None:
     program = (
         "import sys, runpy, emotion_cam.cli, tests.fuzz.runner as runner\n"
         f"def main(arguments):\n    {FAULTS[kind]}\n"
-        "emotion_cam.cli.main, runner.SECONDS = main, 2\n"
+        "emotion_cam.cli.main, runner.SECONDS, runner._GRACE = main, 2, 0.5\n"
         "options = ['--seed', '1', '--inputs', '1', '--jobs', '1', '--good', sys.argv[1], '--keep', sys.argv[2]]\n"
         "sys.argv[1:] = options\n"
         "runpy.run_module('tests.fuzz.campaign', run_name='__main__')\n"
