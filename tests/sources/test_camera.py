@@ -70,7 +70,7 @@ def test_a_frame_has_the_time_at_which_the_driver_took_it(capture: FakeCapture) 
         capture.moment, capture.default = lambda: 0.0, picture()
 
 
-@pytest.mark.parametrize("moment", [0.0, -1.0, float("nan"), time.time(), float("inf")])
+@pytest.mark.parametrize("moment", [0.0, -1.0, float("nan"), 2e9, float("inf")])
 def test_a_time_that_cannot_be_is_that_of_arrival(capture: FakeCapture, moment: float) -> None:
     capture.moment, capture.default = lambda: moment, picture()
     before = time.monotonic()
