@@ -103,6 +103,7 @@ class _Run:
                 teachers = tuple(name for name in stage.making.teacher if name not in self._recipes)
                 init = "" if stage.making.init in self._recipes else stage.making.init
                 check(replace(stage.making, init=init, teacher=teachers))
+                self._check_data(stage.making.held_out)
             for step in stage.steps:
                 self._check_data(step.data)
         for stage in self._recipes.results:

@@ -190,7 +190,7 @@ def command_line(step: Step, out: Path, data_folder: Path = Path()) -> str:
         value = getattr(step, field.name)
         if field.name == "models" or value == field.default:
             continue
-        if field.name == "data":
+        if field.name in ("data", "held_out"):
             value = tuple(f"{name}={data_folder / path}" for name, path in parse_data(value))
         words += _words(f"--{field.name.replace('_', '-')}", value)
     if isinstance(step, (Recipe, AverageStep)):
