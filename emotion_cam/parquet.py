@@ -67,8 +67,9 @@ def schema(more: Mapping[str, tuple[pa.DataType, str]] | None = None) -> pa.Sche
 class Rows:
     """Collects the rows of results and turns them into record batches.
 
+    >>> from emotion_cam import Frame, Recognizer
     >>> rows = Rows()
-    >>> rows.add(frame, faces)
+    >>> rows.add(Frame(image, index=0, time=0.0), Recognizer()(image))
     >>> rows.take().schema == schema()
     True
     """

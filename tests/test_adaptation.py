@@ -24,7 +24,7 @@ from tests.builders import write_picture
 from tests.command import emotion_cam
 
 EMOTION, GENDER = shipped_models()["emotion"], shipped_models()["gender"]
-OFFSETS = (0.5, 1.0, 0.0, -6.0, 0.0, 0.25, 4.25)
+OFFSETS = (0.5, 1.0, 0.0, -9.0, 0.0, 0.25, 6.25)
 
 
 def adaptation(folder: Path = EMOTION, offsets: tuple[float, ...] = OFFSETS) -> Adaptation:

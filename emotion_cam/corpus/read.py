@@ -16,9 +16,13 @@ _TO = ("pandas", "polars", "arrow")
 def read(place: AnyPath, to: str = "pandas", *, columns: Sequence[str] | None = None) -> Any:
     """Read what ``emotion-cam corpus`` or ``--out faces.parquet`` wrote: a row for each face of a frame and each task.
 
-    >>> from emotion_cam import read
-    >>> faces = read("dataset", columns=["path", "track", "task", "label"])
-    >>> faces[faces.task == "emotion"].groupby("path").label.value_counts()
+    >>> from emotion_cam import Recognizer, open_sink, open_source, read, run
+    >>> follower = Recognizer().follow()
+    >>> with open_source(video="clip.mp4") as source, open_sink("faces.parquet", source) as table:
+    ...     run(source, lambda frame: follower(frame.image, frame.time), [table])
+    >>> faces = read("faces.parquet", columns=["frame", "task", "label"])
+    >>> faces[faces.task == "emotion"].label.unique().tolist()
+    ['happy']
 
     Args:
         place: the folder of a data set, or a .parquet file.
