@@ -1,4 +1,4 @@
-"""Tells whether a file's content changed, without reading all of it, or by reading all of it."""
+"""Whether the content of a file changed, found without reading all of it, or by reading all of it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from emotion_cam.errors import SinkError
 
 
 class Watch(Protocol):
-    """Is told how a run goes."""
+    """Follows a run."""
 
     def planned(self, made: Plan) -> None:
         """The plan is made."""

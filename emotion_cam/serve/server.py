@@ -192,7 +192,7 @@ def _shown_host(spec: ServeSpec) -> str:
 
 
 class Server(uvicorn.Server):
-    """Tells when it is ready, and lets go of endless answers when it ends."""
+    """Says when it is ready, and lets go of endless answers when it ends."""
 
     def __init__(self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]) -> None:
         super().__init__(config)

@@ -20,7 +20,7 @@ TRAINING = "training.md"
 NOTES = "notes.md"
 
 SOURCE = "set"
-"""The kind of group, as in FaceSet.groups, that tells where pictures come from, and nothing about people."""
+"""The kind of group, as in FaceSet.groups, that says where pictures come from, and nothing about people."""
 
 MADE = "<!-- Made from model.json. Do not edit; write in notes.md. -->"
 

@@ -26,7 +26,7 @@ MASKED = ("mask853", "mask-chandrika", "maskedface-net")
 """Sources of the data set ``faces`` most of whose people wear a mask."""
 
 FEW = 0.01
-"""False boxes a picture at which recall is told."""
+"""False boxes a picture at which recall is measured."""
 
 BY_GROUP = "fairface"
 """The data set whose faces are counted by group."""
@@ -107,7 +107,7 @@ def evaluate(model: Path, scenes: SceneSet) -> list[dict[str, Any]]:
 def found_by_group(
     detector: MiniFaceDetector, table: Path, kinds: Sequence[str] = ("race", "age")
 ) -> dict[str, dict[str, Any]]:
-    """How many of the faces of FairFace's validation set are found, by the groups that it tells.
+    """How many of the faces of FairFace's validation set are found, by the groups that it has.
 
     Every picture shows one face, which fills most of it; where it was found is not compared.
 

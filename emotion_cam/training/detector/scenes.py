@@ -165,7 +165,7 @@ def load_wider(folder: Path, split: str) -> SceneSet:
     """WIDER FACE in its official layout (Yang et al. 2016); "validation" is its "val".
 
     ``wider_face_split/wider_face_SPLIT_bbx_gt.txt`` beside ``WIDER_SPLIT/images``. Faces that are marked invalid,
-    heavily occluded or smaller than ten pixels are ignored; it tells no landmarks. Pictures are brought to a longer
+    heavily occluded or smaller than ten pixels are ignored; it has no landmarks. Pictures are brought to a longer
     side of 640 pixels at most.
 
     Raises:

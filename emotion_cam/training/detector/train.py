@@ -98,7 +98,7 @@ def train(
         work: a folder of this run's own.
         resume: go on with the run in ``work``.
         measure: called with the averaged network after every ``measure_every`` epochs; goes into the history.
-        log: is told of every epoch.
+        log: gets the figures of every epoch.
 
     Returns:
         The network with its averaged weights.
