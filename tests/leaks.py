@@ -21,7 +21,7 @@ import pytest
 if sys.platform != "win32":
     resource_tracker.ensure_running()  # Python's own process for shared memory, which stays to the end of this one
 
-GRACE = 5.0
+GRACE = 10.0
 """Seconds in which what is about to end may end."""
 
 _ITSELF = ("anon_inode:", "/dev/null", "/dev/pts/", "/dev/urandom", "/dev/shm/pym-")
