@@ -45,7 +45,7 @@ def test_from_pictures_to_a_measured_model(fer2013: Path, tmp_path: Path) -> Non
     assert emotion_cam("evaluate", out, "--data", data, "--mirrored").exit_code == 0
     refused = emotion_cam("evaluate", out, "--data", data, "--mirrored", "--card")
     assert refused.exit_code == 2
-    assert "figures of the network alone; leave out --mirrored or --card" in refused.stderr
+    assert "figures of the network alone; leave out --mirrored, --adapt or --card" in refused.stderr
 
     calibrated = emotion_cam("export", out, "--data", data, "--calibrate")
     assert calibrated.exit_code == 0, calibrated.output
