@@ -1,4 +1,4 @@
-"""Training with PyTorch, outside of Keras: the quickest way on a processor.
+"""Training with PyTorch, outside of Keras, for processors.
 
 A network's twin (see ``twin``) learns from the batches that Keras would get, by the same recipe and with the same
 callbacks. It imports PyTorch, so it is imported only where Keras's backend is that.
