@@ -94,15 +94,23 @@ def _listed(place: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     import pyarrow.csv
     import pyarrow.parquet
 
+    # Names such as 0012 are text, not numbers.
+    as_text = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(PATH_COLUMNS, pa.string()))
     try:
-        read = pyarrow.csv.read_csv if place.suffix.lower() == ".csv" else pyarrow.parquet.read_table
-        table = read(place)
-    except (pa.ArrowException, OSError) as error:
+        if place.suffix.lower() == ".csv":
+            table = pyarrow.csv.read_csv(place, convert_options=as_text)
+        else:
+            table = pyarrow.parquet.read_table(place)
+        name = next((name for name in PATH_COLUMNS if name in table.column_names), None)
+        rows = table.to_pylist(maps_as_pydicts="strict")
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"{place} cannot be read as a list of videos: {error}.") from error
-    names = [name for name in PATH_COLUMNS if name in table.column_names]
-    if not names:
+    if name is None:
         raise SourceError(f"{place} is no list of videos: it has none of the columns {', '.join(PATH_COLUMNS)}.")
-    for row in table.to_pylist():
-        path = row.pop(names[0])
-        if path:
-            yield os.path.join(place.parent, path), row  # noqa: PTH118 - a Path for each would take its time
+    for row in rows:
+        path = row.pop(name)
+        if path is None or path == "":
+            continue
+        if not isinstance(path, str) or "\0" in path:
+            raise SourceError(f"{place} is no list of videos: its column {name} has {path!r}, which is no path.")
+        yield os.path.join(place.parent, path), row  # noqa: PTH118 - a Path for each would take its time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,6 @@ def parse_duration(text: str) -> float:
     """
     parts = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     seconds = float(parts[1]) * _UNITS[parts[2]] if parts else 0.0
-    if seconds < 1:
+    if not 1 <= seconds < math.inf:
         raise ValueError(f"`split` must be a time of at least a second, as in 10m, 90s or 1h, not “{text}”.")
     return seconds

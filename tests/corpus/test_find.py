@@ -45,6 +45,12 @@ def test_a_list_brings_columns_of_its_own(clips: Path, suffix: str) -> None:
     assert (Path(b.path).name, b.columns) == ("b.mp4", {"site": "south", "age": None})
 
 
+def test_a_name_in_a_list_is_text_whatever_it_looks_like(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path\n0012\n2024-01-01\n1e3\n", encoding="utf-8")
+    videos = find_videos([tmp_path / "list.csv"], without=Path("data"))
+    assert [Path(video.path).name for video in videos] == ["0012", "2024-01-01", "1e3"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

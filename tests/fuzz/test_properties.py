@@ -1,6 +1,6 @@
 """Properties of the parsers that are ours alone: whatever they get, they give a value or one clear error.
 
-The properties of tables are in tests/test_tables.py.
+The properties of tables are in tests/test_tables.py, those of corpora in tests/corpus/test_properties.py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotion_cam.adaptation import LARGEST, Adaptation, read_adaptation, write_adaptation
 from emotion_cam.card import MARGINS, ModelCard, read_card, write_card
+from emotion_cam.corpus.spec import parse_duration
 from emotion_cam.errors import GroupError, ModelError, SourceError, TrainingError
 from emotion_cam.recognition.groups import make_groupings
 from emotion_cam.recognition.spec import ModelSpec, parse_groups
+from emotion_cam.sinks.spec import parse_receiver
 from emotion_cam.sources.address import is_address, public_address, refuse_broken_address, stem_of
 from emotion_cam.sources.spec import parse_size
 from emotion_cam.training.recipe import parse_data, parse_emphasis
@@ -30,6 +33,15 @@ json_values: Any = st.recursive(
     lambda inside: st.lists(inside, max_size=4) | st.dictionaries(texts, inside, max_size=4),
     max_leaves=12,
 )
+
+
+def _json_or_nothing(value: Any) -> bytes:
+    """A value as JSON; nothing if it has half a character, which JSON cannot hold."""
+    with contextlib.suppress(UnicodeEncodeError):
+        return msgspec.json.encode(value)
+    return b""
+
+
 names = st.text(min_size=1, max_size=40).filter(str.isprintable)
 
 many = settings(max_examples=150, deadline=None)
@@ -195,3 +207,64 @@ def test_any_text_is_a_recipe_file_or_refused(text: str) -> None:
     with contextlib.suppress(TrainingError, ValueError):
         recipes = parse_recipe_file(text)
         assert parse_recipe_file(format_recipe_file(recipes)) == recipes
+
+
+@given(texts | st.sampled_from(["9" * 400, "1" + "0" * 308 + "h"]) | st.from_regex(r"\A-?\d{0,30}\.?\d{0,5}[smhd]?\Z"))
+@many
+def test_any_text_is_a_duration_or_a_wrong_value(text: str) -> None:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        assert "`split` must be a time" in str(error)
+    else:
+        assert 1 <= seconds < math.inf
+
+
+@given(texts | st.from_regex(r"\A[\[\]:.a-z0-9]{0,20}:-?\d{0,30}\Z"))
+@many
+def test_any_text_is_a_receiver_or_a_wrong_value(text: str) -> None:
+    try:
+        host, port = parse_receiver(text)
+    except ValueError as error:
+        assert "`osc` must be a host and a port" in str(error)
+    else:
+        assert host
+        assert 0 < port < 65_536
+
+
+adaptations = st.integers(2, 5).flatmap(
+    lambda count: st.builds(
+        Adaptation,
+        task=names,
+        labels=st.lists(names, min_size=count, max_size=count).map(tuple),
+        offsets=st.lists(st.floats(-LARGEST, LARGEST), min_size=count, max_size=count).map(tuple),
+        model=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+        pictures=st.integers(0, 1000),
+    )
+)
+
+
+@given(adaptations)
+@many
+def test_an_adaptation_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, adaptation: Adaptation
+) -> None:
+    file = tmp_path_factory.mktemp("adaptation") / "me.json"
+    write_adaptation(file, adaptation)
+    assert read_adaptation(file) == adaptation
+
+
+@given(
+    st.binary(max_size=200)
+    | st.dictionaries(st.sampled_from(Adaptation.__struct_fields__), json_values).map(_json_or_nothing)
+)
+@many
+def test_any_bytes_are_an_adaptation_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    file = tmp_path_factory.mktemp("adaptation") / "me.json"
+    file.write_bytes(content)
+    try:
+        adaptation = read_adaptation(file)
+    except ModelError as error:
+        assert str(file) in str(error)
+    else:
+        assert len(adaptation.offsets) == len(adaptation.labels)
