@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py                                   # a clip made from scikit-image's portrait
     python benchmarks/speed.py --json speed.json talk.mp4 family.gif=3 empty_room.mp4=0
+    python benchmarks/speed.py --detector mini                   # with another detector than the default
 
 The first clip is timed (the portrait's clip three times in a row). In all clips the faces found are counted, as
 benchmarks/haar.py counts them, and compared with a full scan of every frame. Each clip shows the same number of faces
@@ -40,8 +41,11 @@ import haar  # noqa: E402
 import portrait  # noqa: E402
 
 from emotion_cam import Recognizer, annotate, open_sink, open_source  # noqa: E402
+from emotion_cam.detect import open_detector  # noqa: E402
 from emotion_cam.detect.base import Detector  # noqa: E402
 from emotion_cam.detect.haar import HaarDetector  # noqa: E402
+from emotion_cam.detect.registry import DETECTORS  # noqa: E402
+from emotion_cam.recognition.spec import ModelSpec  # noqa: E402
 from emotion_cam.recognition.tracker import Tracker  # noqa: E402
 from emotion_cam.result import Result  # noqa: E402
 from emotion_cam.sources.base import Source  # noqa: E402
@@ -57,12 +61,12 @@ BOTH = "recognise and draw"  # codespell:ignore - a key of speed.json since the 
 # --- whole runs, each in its own process ----------------------------------------------------------------------------
 
 
-def contenders(fer: Path | None) -> dict[str, list[str]]:
+def contenders(fer: Path | None, detector: str) -> dict[str, list[str]]:
     """The command of each contender, by name; the clip and an output are added to it."""
     mine = [sys.executable, str(HERE / "whole_run.py")]
     loop = [sys.executable, str(HERE / "published_loop.py")]
     return {
-        "emotion-cam": mine,
+        "emotion-cam": [*mine, "--detector", detector],
         "decode and encode alone": [*mine, "--plain"],
         "fer": [str(fer or fer_python()), str(HERE / "fer_analyze.py")],
         "published loop": loop,
@@ -80,11 +84,11 @@ def fer_python() -> Path:
     return python
 
 
-def whole_runs(clip: Path, rounds: int, fer: Path | None) -> dict[str, dict[str, float]]:
+def whole_runs(clip: Path, rounds: int, fer: Path | None, detector: str) -> dict[str, dict[str, float]]:
     """Milliseconds of wall clock and of processor time per frame, for each contender: the best of the rounds."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
-        for name, command in contenders(fer).items():
+        for name, command in contenders(fer, detector).items():
             with tempfile.TemporaryDirectory() as folder:
                 place = folder if name == "fer" else str(Path(folder) / "out.mp4")
                 whole = [*command[:2], str(clip.absolute()), place, *command[2:]]
@@ -96,12 +100,32 @@ def whole_runs(clip: Path, rounds: int, fer: Path | None) -> dict[str, dict[str,
     return best
 
 
+def table_over_decoding(clip: Path, detector: str, rounds: int) -> float:
+    """Processor time of a whole run that only writes a CSV table, start included, over that of decoding alone."""
+    mine = [sys.executable, "-m", "emotion_cam", "--video", str(clip), "--detector", detector, "--out"]
+    decode = "import av, sys\nfor frame in av.open(sys.argv[1]).decode(video=0): frame.to_ndarray(format='bgr24')"
+    ratios = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            table = seconds_of([*mine, str(Path(folder) / "faces.csv")])
+            ratios.append(table / seconds_of([sys.executable, "-c", decode, str(clip)]))
+    return min(ratios)
+
+
+def seconds_of(command: list[str]) -> float:
+    """The processor time that a command takes."""
+    before = os.times()
+    subprocess.run(command, check=True, capture_output=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
 # --- where the time goes --------------------------------------------------------------------------------------------
 
 
-def stages(clip: Path) -> dict[str, float]:
+def stages(clip: Path, detector: str) -> dict[str, float]:
     """Milliseconds of processor time per frame for each stage alone, one after the other."""
-    tracker, follower = Tracker(HaarDetector()), Recognizer().follow()
+    tracker, follower = Tracker(open_detector(detector)), Recognizer(detector=detector).follow()
     with open_source(video=clip) as source:
         frames, decode = clocked(lambda: list(source))
     _, detect = clocked(lambda: [tracker(frame.image, frame.time) for frame in frames])
@@ -158,9 +182,9 @@ def moving(faces: int, scale: float = 1.0, count: int = 90) -> Iterator[Frame]:
         yield Frame(scene(places, scale), index, index / FPS)
 
 
-def recognition(frames: list[Frame]) -> dict[str, float]:
+def recognition(frames: list[Frame], detector: str) -> dict[str, float]:
     """Milliseconds of processor time per frame: recognition and drawing together, and the networks alone."""
-    tracker, follower = Tracker(HaarDetector()), Recognizer().follow()
+    tracker, follower = Tracker(open_detector(detector)), Recognizer(detector=detector).follow()
     first, *rest = frames  # the first is searched in full, so its time says nothing about the others
     tracker(first.image, first.time)
     follower(first.image, first.time)
@@ -175,7 +199,7 @@ def recognition(frames: list[Frame]) -> dict[str, float]:
     }
 
 
-def new_face_after(trials: int = 60) -> list[float]:
+def new_face_after(detector: str, trials: int = 60) -> list[float]:
     """How many seconds of video pass until a new face is found, for faces of several sizes at several places."""
     rng = np.random.default_rng(0)
     waits = []
@@ -184,7 +208,7 @@ def new_face_after(trials: int = 60) -> list[float]:
         head = head_of_portrait(scale)
         side = head.shape[0]
         left, top = int(rng.integers(0, 640 - side)), int(rng.integers(0, 480 - side))
-        tracker = Tracker(HaarDetector())
+        tracker = Tracker(open_detector(detector))
         for index in range(enters + 30):
             image = rng.normal(110, 4, (480, 640, 3)).astype(np.uint8)
             if index >= enters:
@@ -235,13 +259,17 @@ def _cpuinfo() -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def measure(clips: list[str], timed: Path, rounds: int, fer: Path | None, live_seconds: float) -> dict[str, Any]:
+def measure(
+    clips: list[str], timed: Path, rounds: int, fer: Path | None, live_seconds: float, detector: str
+) -> dict[str, Any]:
     clip = Path(haar.split(clips[0])[0])
-    runs = whole_runs(timed, rounds, fer)
-    by_faces = {count: recognition(list(moving(count))) for count in range(1, 6)}
-    by_lines = {480: by_faces[1], 720: recognition(list(moving(1, 1.5))), 1080: recognition(list(moving(1, 2.25)))}
-    waits = new_face_after()
-    parts = stages(clip)
+    runs = whole_runs(timed, rounds, fer, detector)
+    by_faces = {count: recognition(list(moving(count)), detector) for count in range(1, 6)}
+    by_lines = {480: by_faces[1]} | {
+        round(480 * scale): recognition(list(moving(1, scale)), detector) for scale in (1.5, 2.25)
+    }
+    waits = new_face_after(detector)
+    parts = stages(clip, detector)
     total = sum(parts.values())
     five = by_faces[5][BOTH] + parts["decode"] + parts["encode"]
     found = faces_found(clips)
@@ -253,6 +281,7 @@ def measure(clips: list[str], timed: Path, rounds: int, fer: Path | None, live_s
         "times the published loop's frames a second": runs["published loop"]["wall_ms"] / mine["wall_ms"],
         "times less processor time than the published loop": runs["published loop"]["cpu_ms"] / mine["cpu_ms"],
         "time over decoding and encoding alone": mine["wall_ms"] / runs["decode and encode alone"]["wall_ms"],
+        "a table alone over decoding alone, with the start": table_over_decoding(timed, detector, rounds),
         "milliseconds for one more face": (by_faces[5][BOTH] - by_faces[1][BOTH]) / 4,
         "1080p over 480p, recognition": by_lines[1080][BOTH] / by_lines[480][BOTH],
         "networks' share of a frame with five faces": by_faces[5]["networks"] / five,
@@ -264,6 +293,7 @@ def measure(clips: list[str], timed: Path, rounds: int, fer: Path | None, live_s
     }
     report = {
         "machine": machine(),
+        "detector": detector,
         "clips": [Path(clip).name for clip in clips],
         "figures": figures,
         "whole runs": runs,
@@ -275,7 +305,7 @@ def measure(clips: list[str], timed: Path, rounds: int, fer: Path | None, live_s
     if live_seconds and all(shutil.which(tool) for tool in ("gcc", "Xvfb", "xdotool")):
         import live
 
-        report["live"] = live.measure(live_seconds, [])
+        report["live"] = live.measure(live_seconds, ["--detector", detector])
     return report
 
 
@@ -305,6 +335,7 @@ def table(first: str, columns: list[str], rows: dict[str, list[float]]) -> Itera
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="*", metavar="CLIP[=FACES]", help="videos, and the number of faces in each")
+    parser.add_argument("--detector", choices=DETECTORS, default=ModelSpec().detector, help="which detector to time")
     parser.add_argument("--rounds", type=int, default=3, help="of the whole runs")
     parser.add_argument("--live", type=float, default=30, metavar="SECONDS", help="length of the live part; 0 for none")
     parser.add_argument("--fer", type=Path, metavar="PYTHON", help="the Python of an environment that has fer")
@@ -315,7 +346,7 @@ def main() -> None:
         clips = arguments.clips or [portrait_clip(Path(folder) / "portrait.mp4")]
         # A longer one for the whole runs, so that their beginning and end are only a small part.
         timed = haar.split(clips[0])[0] if arguments.clips else portrait_clip(Path(folder) / "longer.mp4", times=3)
-        report = measure(clips, Path(timed), arguments.rounds, arguments.fer, arguments.live)
+        report = measure(clips, Path(timed), arguments.rounds, arguments.fer, arguments.live, arguments.detector)
     print("\n".join(tables(report)))
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")

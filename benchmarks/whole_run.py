@@ -1,6 +1,6 @@
 """A whole run of emotion-cam on a clip, as ``emotion-cam --video CLIP --out OUT.mp4`` does it. speed.py starts this.
 
-    python whole_run.py CLIP OUT.mp4 [--plain]
+    python whole_run.py CLIP OUT.mp4 [--plain | --detector NAME]
 
 With --plain the clip is only decoded and encoded again. Prints as JSON the number of frames and their seconds of wall
 clock and processor time, without imports and loading.
@@ -27,7 +27,7 @@ class PlainResult(Result):
 
 
 cv2.setNumThreads(1)  # as in the program
-recognizer = Recognizer()
+recognizer = Recognizer(detector=sys.argv[sys.argv.index("--detector") + 1] if "--detector" in sys.argv else "haar")
 counter: Counter[str] = Counter()
 
 
