@@ -179,7 +179,8 @@ class LogLines(logging.Handler):
 
 
 def show_log() -> None:
-    """Show what the package logs, from INFO on."""
+    """Show what the package logs, from INFO on, and not what Pillow says of a damaged picture: the errors tell that."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     log = logging.getLogger("emotion_cam")
     log.handlers = [LogLines()]
     log.setLevel(logging.INFO)

@@ -234,6 +234,16 @@ class Protocol(H11Protocol):
             super().data_received(data)
             self._watch_headers()
 
+    def send_400_response(self, msg: str) -> None:
+        """End a connection on which something came that is not HTTP; a request that is being worked on gets no answer."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def _watch_headers(self) -> None:
         """Run a timer while the headers of a request are awaited."""
         if self.conn.their_state is not h11.IDLE:

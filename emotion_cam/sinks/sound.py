@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -99,10 +100,22 @@ class Sound:
         first, packets = _peeked(packets)
         if first is None:  # without a packet, players would not know what the stream contains
             return iter(())
+        self._try_in(file.format.name)
         stream = file.add_stream_from_template(self._stream)
         if hasattr(first, "has_sidedata") and first.has_sidedata("new_extradata"):  # PyAV before 15 has it not
             stream.codec_context.extradata = bytes(first.get_sidedata("new_extradata"))
         return _timed(packets, stream, self._shift)
+
+    def _try_in(self, container: str) -> None:
+        """Raise FFmpegError if a kind of file cannot carry the sound, such as one whose rate is unknown.
+
+        It is found out with a file in memory, for a file whose header was refused cannot be used any more.
+        """
+        trial = av.open(io.BytesIO(), "w", format=container)
+        trial.add_stream_from_template(self._stream)
+        trial.start_encoding()
+        with suppress(av.FFmpegError):  # some sound cannot end before its first packet
+            trial.close()
 
     def _encoded(self, file: OutputContainer) -> Iterator[Packet[AudioStream] | None]:
         first, frames = _peeked(_decoded(self._input))

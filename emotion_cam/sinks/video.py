@@ -149,6 +149,7 @@ class _VideoFile:
         self._last_duration = float(1 / rate)
         if self._sound is not None:
             self._sound.join(self._file, self.COPIED_TO_MP4 if is_mp4 else self._file.supported_codecs)
+        self._file.start_encoding()  # now: an error would be taken for one of the sound later
 
     def write(self, image: Image, seconds: float) -> None:
         ticks = max(round(seconds * self.CLOCK), self._ticks + 1)

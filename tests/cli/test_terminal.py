@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 from emotion_cam.types import Image
 from tests.builders import write_picture
@@ -72,6 +73,21 @@ def test_control_characters_do_not_reach_the_terminal(photo: Path) -> None:
     assert result.exit_code == 1
     assert r"no\x1b[2J\nwhere.png" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_pillow_logs_of_a_damaged_picture_is_not_shown(tmp_path: Path) -> None:
+    Pillow.new("RGB", (32, 32)).save(tmp_path / "in.tif")
+    content = (tmp_path / "in.tif").read_bytes()
+    samples = bytes.fromhex(
+        "1501 0300 01000000"
+    )  # the tag with the number of samples in each pixel, and how it is stored
+    assert samples + b"\3\0" in content
+    (tmp_path / "in.tif").write_bytes(content.replace(samples + b"\3\0", samples + b"\0\x36"))
+    command = [sys.executable, "-m", "emotion_cam", "--image", str(tmp_path), "--out", str(tmp_path / "out.csv")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("emotion-cam: ")
 
 
 def test_names_are_not_taken_for_markup_or_emoji(photo: Path, emotion_model: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -160,3 +162,20 @@ def test_beyond_this_machine_addresses_and_own_names_are_known() -> None:
     assert all(map(access.knows, ("192.168.0.7", "[fe80::1]", "Lab.Example.org", "lab.example.org.", "localhost")))
     assert not any(map(access.knows, ("evil.example", "lab.example.org.evil", "")))
     assert not replace(access, addresses=False).knows("192.168.0.7")
+
+
+@pytest.mark.parametrize("path", [b"/v1/info", b"/docs", b"/stream.mjpg"])
+def test_what_is_no_http_ends_the_connection_and_leaves_no_line(
+    server: Address, path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    # What follows is no chunk: it comes before there is an answer, and then while there is one.
+    for parts in ([2 * request], [request, request]):
+        with socket.create_connection((server.host, server.port), 20) as connection:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.2)
+            answer = b"".join(iter(lambda: connection.recv(100_000), b""))  # until the server ends it
+        assert answer.startswith(b"HTTP/1.1 400 " if len(parts) == 1 else b"HTTP/1.1 ")
+    assert httpx.get(f"{server.http}/healthz").status_code == 200
+    assert not [record for record in caplog.records if record.levelname != "INFO"]

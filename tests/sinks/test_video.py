@@ -272,6 +272,20 @@ def test_a_damaged_byte_in_the_sound_costs_no_picture(tmp_path: Path, suffix: st
         assert len(read_frames(sink.output)) == len(frames_of(path))
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_of_which_nothing_is_known_costs_no_picture(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / "clip.mpg", [index / 25 for index in range(20)], audio="mp2", size=(64, 48))
+    content = path.read_bytes()
+    assert b"\xff\xfd" in content
+    path.write_bytes(content.replace(b"\xff\xfd", b"\0\0"))  # what each packet of the sound begins with
+    with VideoSource(path) as source, open_sink(tmp_path / f"copy{suffix}", source) as sink:
+        copy_video(source, sink)
+    assert len(read_frames(tmp_path / f"copy{suffix}")) == len(frames_of(path)) > 0
+    assert sum("there is no sound from 0.0 seconds on" in message for message in caplog.messages) <= 1
+
+
 def frames_of(path: Path) -> list[float]:
     """The times of the frames of a video that may be damaged."""
     times = []
