@@ -3,7 +3,7 @@
     python benchmarks/corpus.py                    2,000 short clips: overhead for each, and a second run
     python benchmarks/corpus.py --kills 5          the same, killed five times, compared row for row
     python benchmarks/corpus.py --stop-worker      two workers over TCP with a scheduler of their own, one stopped
-    python benchmarks/corpus.py --pairs 3          two workers against one, in turns
+    python benchmarks/corpus.py --pairs 3          two workers against one, in turns; longer clips with --frames 100
     python benchmarks/corpus.py --start            the start of a run with two workers, with Dask and without
     python benchmarks/corpus.py --nothing 100000   calls that do nothing through the engine
 
@@ -42,12 +42,12 @@ from emotion_cam.corpus.settings import Work
 from emotion_cam.corpus.work import recognize_all
 from emotion_cam.sources.video import VideoSource
 
-FRAMES, BROKEN = 10, 50
-"""The frames of a clip, and every how many clips one is broken."""
+BROKEN = 50
+"""Every how many clips one is broken."""
 
 
-def make_clips(folder: Path, count: int) -> None:
-    """Clips of a second with a face that moves; every 50th is cut off."""
+def make_clips(folder: Path, count: int, frames: int = 10) -> None:
+    """Clips with a face that moves, 10 frames a second; every 50th is cut off."""
     folder.mkdir()
     portrait = np.ascontiguousarray(astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     kinds = []
@@ -56,8 +56,8 @@ def make_clips(folder: Path, count: int) -> None:
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=10)
             stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-            for index in range(FRAMES):
-                left = 50 + 2 * kind + index
+            for index in range(frames):
+                left = 50 + 2 * kind + abs(index % 40 - 20)
                 image = np.ascontiguousarray(portrait[20:260, left : left + 320])
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
             container.mux(stream.encode())
@@ -326,6 +326,7 @@ def _place(folder: Path | None) -> Iterator[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--frames", type=int, default=10, help="of each clip, 10 a second")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stop-worker", action="store_true")
@@ -339,7 +340,7 @@ def main() -> None:
         return
     with _place(given.folder) as folder:
         clips = folder / "clips"
-        make_clips(clips, 2 if given.start else given.clips)
+        make_clips(clips, 2 if given.start else given.clips, given.frames)
         if given.start:
             start(clips, folder)
             return

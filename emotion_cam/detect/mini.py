@@ -1,7 +1,7 @@
 """The project's own detector: a small network that also sees tilted heads and dim faces, run by LiteRT.
 
-A search of the whole picture proposes faces; a look at each one, always at the same size, decides whether it is one and
-where exactly it lies. ``emotion_cam/training/detector`` trains the network; its squares are the cascade's already.
+A search of the whole picture proposes faces; two looks at each one, always at the same size, decide whether it is one
+and where exactly it lies. ``emotion_cam/training/detector`` trains the network; its squares are the cascade's already.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class MiniFaceDetector:
         model: its TFLite file; None for the shipped one.
         min_face: the side of the smallest face to find, as a share of the picture's shorter side.
         threshold: the least score of a face that a search finds, in (0, 1): the geometric mean of the search's and of
-            the closer look's.
+            two closer looks'.
         known: the least score of a look at a face that was there a moment ago, in (0, 1).
         proposal: the least score of what a search looks at closely, in (0, 1).
 
@@ -107,7 +107,7 @@ class MiniFaceDetector:
         self,
         model: Path | None = None,
         min_face: float = MIN_FACE,
-        threshold: float = 0.65,
+        threshold: float = 0.73,
         known: float = 0.4,
         proposal: float = 0.3,
     ) -> None:
@@ -147,10 +147,9 @@ class MiniFaceDetector:
             near = proposed.box
             if not mostly_inside(near, image) or any(same_face(near, box) for box in boxes):
                 continue
-            # Two scores multiplied have to reach the threshold's square; with less, the search's would be too low.
-            face = self.look(image, near, self.threshold**2 / proposed.score)
+            face = self._looked_at_twice(image, near, proposed.score)
             if face and face.side >= smallest and not any(same_face(face.box, box) for box in boxes):
-                faces.append(face._replace(score=math.sqrt(proposed.score * face.score)))
+                faces.append(face)
                 boxes.append(face.box)
         return sorted(faces, key=lambda face: -face.score)
 
@@ -165,6 +164,16 @@ class MiniFaceDetector:
         back = width / size[1], height / size[0]
         return [face.moved(back, 0, 0) for face in seen]
 
+    def _looked_at_twice(self, image: Image, near: Box, score: float) -> MiniFace | None:
+        """The face at a proposed place, or None; the second look starts from where the first one saw it."""
+        # The three scores multiplied have to reach the threshold's cube. With less, an earlier one would be too low.
+        least = self.threshold**3
+        first = self.look(image, near, least / score)
+        if first is None:
+            return None
+        second = self.look(image, first.box, least / (score * first.score))
+        return second and second._replace(score=(score * first.score * second.score) ** (1 / 3))
+
     def look(self, image: Image, near: Box, least: float) -> MiniFace | None:
         """Look for one face near where it was or is supposed to be, in a fraction of the time of a search.
 
@@ -174,7 +183,7 @@ class MiniFaceDetector:
             least: the least score of the face.
 
         Returns:
-            The face that overlaps ``near`` most, or None.
+            The face that is surest and overlaps ``near`` best, by the product of the two, or None.
         """
         if least >= 1:
             return None
@@ -185,9 +194,9 @@ class MiniFaceDetector:
             seen = network(_resized(crop_gray(image, area), (LOOK, LOOK)), least)
         for there in seen:
             face = there.moved(back, area.x1, area.y1)
-            overlap = near.iou(face.box)
-            if overlap > most and same_face(face.box, near) and mostly_inside(face.box, image):
-                best, most = face, overlap
+            fit = face.score * near.iou(face.box)
+            if fit > most and same_face(face.box, near) and mostly_inside(face.box, image):
+                best, most = face, fit
         return best
 
 

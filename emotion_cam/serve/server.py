@@ -235,7 +235,7 @@ class Protocol(H11Protocol):
             self._watch_headers()
 
     def send_400_response(self, msg: str) -> None:
-        """End a connection on which something came that is not HTTP; a request that is being worked on gets no answer."""
+        """End a connection on which something came that is not HTTP. A request in work gets no answer."""
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

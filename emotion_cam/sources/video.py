@@ -185,7 +185,7 @@ class VideoSource(Source):
 
     def _demux(self) -> Iterator[av.Packet[Stream]]:
         """Every packet of every stream, in continuous time."""
-        for packet in self._container.demux():
+        for packet in demuxed(self._container):
             if self._pipe is not None:
                 self._pipe.check()
             jumped_before = self._clock.jumped
@@ -293,7 +293,7 @@ def _audio_packets(container: InputContainer, wanted: AudioStream) -> Iterator[a
     """The packets of a stream, up to where reading fails; the video reports the damage."""
     clock = Clock(container)
     with suppress(av.FFmpegError):
-        for packet in container.demux():
+        for packet in demuxed(container):
             clock.correct(packet)
             if packet.stream is wanted:
                 yield packet  # type: ignore[misc]
@@ -325,7 +325,7 @@ def frame_times(path: str | Path) -> FrameTimes | None:
         start = Fraction(max(container.start_time or 0, 0), 1_000_000)
         clock, times, keys = Clock(container), [], []
         with suppress(av.FFmpegError):  # a stretch that is damaged is found when it is decoded
-            for packet in container.demux(stream):
+            for packet in demuxed(container, stream):
                 clock.correct(packet)
                 if not packet.size or packet.is_discard:
                     continue
@@ -335,6 +335,13 @@ def frame_times(path: str | Path) -> FrameTimes | None:
                 if packet.is_keyframe:
                     keys.append(times[-1])
     return None if clock.jumped or len({*times}) < len(times) else FrameTimes(sorted(times), sorted(keys))
+
+
+def demuxed(container: InputContainer, *streams: Stream) -> Iterator[av.Packet[Stream]]:
+    """The packets of some streams, or of all that are known from the start, with an empty one of each at the end."""
+    # PyAV may fail at the end over a stream that began in the middle. It comes after all others, and has no packets.
+    with suppress(IndexError):
+        yield from container.demux(*streams)
 
 
 def open_container(path: Path, pipe: Pipe | None = None) -> InputContainer:

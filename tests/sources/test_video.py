@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import cv2
@@ -18,7 +19,7 @@ from av.container import InputContainer
 
 from emotion_cam.errors import SourceError
 from emotion_cam.sources import video as video_module
-from emotion_cam.sources.video import VideoSource
+from emotion_cam.sources.video import VideoSource, demuxed
 from emotion_cam.types import Frame
 from tests.builders import HEIGHT, RATE, WIDTH, picture, read_frames, write_picture, write_video
 
@@ -356,3 +357,14 @@ def test_a_header_that_claims_years_for_a_picture_is_not_believed(tmp_path: Path
         times = [frame.time for frame in source]
     assert len(times) >= 5
     assert times == pytest.approx([index / 30 for index in range(len(times))])
+
+
+def test_a_stream_that_begins_in_the_middle_does_not_end_the_run() -> None:
+    class Container:
+        """As PyAV's, which at the end looks for a stream that was not there when it was opened."""
+
+        def demux(self, *streams: Any) -> Iterator[Any]:
+            yield from ("first", "last")
+            raise IndexError("list index out of range")
+
+    assert list(demuxed(cast("InputContainer", Container()))) == ["first", "last"]

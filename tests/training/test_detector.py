@@ -154,9 +154,9 @@ STAGE = """
 
 @pytest.mark.usefixtures("faces")
 def test_stages_go_on_from_each_other_and_from_their_mistakes(tmp_path: Path) -> None:
-    text = STAGE
     file = tmp_path / "recipe.toml"
-    file.write_text(text + text.replace("one", "two") + 'init = "one"\nhard = "one"\n[stages.views]\nnobody = 0.5\n')
+    goes_on = 'init = "one"\nhard = "one"\nhard_light = [1.0, 0.5]\n[stages.views]\nnobody = 0.5\n'
+    file.write_text(STAGE + STAGE.replace("one", "two") + goes_on)
     stages = run_stages.read_recipe(file)
     assert stages[1].recipe.views.nobody == 0.5
     folder = run_stages.run(stages, tmp_path, tmp_path / "work")

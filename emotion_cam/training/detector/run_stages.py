@@ -1,13 +1,10 @@
 """Train a detector by a recipe file: stages that go on from each other, and the model folder that comes of them.
 
-``emotion-cam train`` does it with such a file. So does this module, where ``--resume`` resumes a stopped run:
-
-    python -m emotion_cam.training.detector.run_stages recipes/detector/face.toml --data-folder data --out models/face
+``emotion-cam train`` does it with such a file.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Sequence
@@ -24,6 +21,7 @@ from emotion_cam.training.backend import keras
 from emotion_cam.training.detector import card
 from emotion_cam.training.detector.calibrate import scale_sides, side_ratio
 from emotion_cam.training.detector.export import export
+from emotion_cam.training.detector.measure import in_less_light
 from emotion_cam.training.detector.mining import mine
 from emotion_cam.training.detector.scenes import Scene
 from emotion_cam.training.detector.train import DetectorRecipe, load_scenes, train
@@ -137,12 +135,20 @@ def _with_paths(recipe: DetectorRecipe, data: Path, work: Path) -> DetectorRecip
     )
 
 
+def _in_light(scenes: Sequence[Scene], share: float) -> Sequence[Scene]:
+    """Scenes in so much of their light."""
+    if share == 1:
+        return scenes
+    return [replace(scene, image=in_less_light(scene.image, share)) for scene in scenes]
+
+
 def _mine(recipe: DetectorRecipe, file: Path) -> None:
     """Write what an earlier stage's network takes for faces in the training pictures."""
     trained = file.with_name("model.tflite")
     export(keras.models.load_model(file.with_name("model.keras"), compile=False), trained)
     scenes = [scene for scenes in load_scenes(recipe, "train") for scene in scenes.scenes]
-    places: list[Any] = mine(MiniFaceDetector(trained, proposal=0.3).proposals, scenes)
+    find = MiniFaceDetector(trained, proposal=0.3).proposals
+    places: list[Any] = [place for light in recipe.hard_light for place in mine(find, _in_light(scenes, light))]
     new = file.with_name("hard.json.new")
     new.write_text(json.dumps(places), encoding="utf-8")
     new.replace(file)
@@ -185,19 +191,3 @@ def _write_history(folders: Sequence[Path], file: Path) -> None:
         writer = csv.DictWriter(lines, list(rows[-1]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="the recipe file")
-    parser.add_argument("--data-folder", type=Path, default=Path("data"), help="the folder of the data sets")
-    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    arguments = parser.parse_args()
-
-    difference = make(arguments.recipe, arguments.out, arguments.data_folder, resume=arguments.resume)
-    print(f"{arguments.out} is written; LiteRT and Keras differ by {difference:.1e}.")
-
-
-if __name__ == "__main__":
-    main()

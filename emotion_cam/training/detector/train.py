@@ -48,6 +48,7 @@ class DetectorRecipe:
         seed: of the weights and of the views.
         init: a .keras file whose weights to start from; "" for random ones.
         hard: a JSON file of places that an earlier network took for faces, as ``mine`` writes it; "" for none.
+        hard_light: in which shares of the light that network looked for faces.
     """
 
     data: tuple[tuple[str, str], ...]
@@ -68,6 +69,7 @@ class DetectorRecipe:
     seed: int = 0
     init: str = ""
     hard: str = ""
+    hard_light: tuple[float, ...] = (1.0,)
 
 
 def load_scenes(recipe: DetectorRecipe, split: str) -> list[SceneSet]:
