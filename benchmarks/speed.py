@@ -125,7 +125,7 @@ def seconds_of(command: list[str]) -> float:
 
 def stages(clip: Path, detector: str) -> dict[str, float]:
     """Milliseconds of processor time per frame for each stage alone, one after the other."""
-    tracker, follower = Tracker(open_detector(detector)), Recognizer(detector=detector).follow()
+    tracker, follower = Tracker(open_detector(detector)), Recognizer(detector=open_detector(detector)).follow()
     with open_source(video=clip) as source:
         frames, decode = clocked(lambda: list(source))
     _, detect = clocked(lambda: [tracker(frame.image, frame.time) for frame in frames])
@@ -184,7 +184,7 @@ def moving(faces: int, scale: float = 1.0, count: int = 90) -> Iterator[Frame]:
 
 def recognition(frames: list[Frame], detector: str) -> dict[str, float]:
     """Milliseconds of processor time per frame: recognition and drawing together, and the networks alone."""
-    tracker, follower = Tracker(open_detector(detector)), Recognizer(detector=detector).follow()
+    tracker, follower = Tracker(open_detector(detector)), Recognizer(detector=open_detector(detector)).follow()
     first, *rest = frames  # the first is searched in full, so its time says nothing about the others
     tracker(first.image, first.time)
     follower(first.image, first.time)

@@ -14,6 +14,7 @@ from collections import Counter
 import cv2
 
 from emotion_cam import Recognizer, open_sink, open_source, run
+from emotion_cam.detect import open_detector
 from emotion_cam.result import Result
 from emotion_cam.types import Image
 
@@ -27,7 +28,8 @@ class PlainResult(Result):
 
 
 cv2.setNumThreads(1)  # as in the program
-recognizer = Recognizer(detector=sys.argv[sys.argv.index("--detector") + 1] if "--detector" in sys.argv else "haar")
+detector = sys.argv[sys.argv.index("--detector") + 1] if "--detector" in sys.argv else "haar"
+recognizer = Recognizer(detector=open_detector(detector))
 counter: Counter[str] = Counter()
 
 
