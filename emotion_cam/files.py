@@ -79,12 +79,20 @@ def check_present(path: Path, temporary: Path) -> None:
 
 def finish_temporary(temporary: Path, target: Path) -> None:
     """Give an unfinished file its name, once its content is on the disk. Raises OSError if that fails."""
-    with temporary.open("rb+") as file:
-        try:
-            os.fsync(file.fileno())  # otherwise, after a power failure, the name may be there without the content
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not every file system can do that
-                raise
+    try:
+        with temporary.open("rb+") as file:
+            try:
+                os.fsync(file.fileno())  # otherwise, after a power failure, the name may be there without the content
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # not every file system can do that
+                    raise
+    except KeyboardInterrupt:  # a second Ctrl-C, which must not cost the file its name
+        _give_name(temporary, target)
+        raise
+    _give_name(temporary, target)
+
+
+def _give_name(temporary: Path, target: Path) -> None:
     temporary.replace(target)
     _unfinished.discard(temporary.absolute())
 

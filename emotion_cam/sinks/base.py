@@ -123,10 +123,10 @@ class FileSink(Sink):
         if self._empty or not self._temporary.exists():
             drop_temporary(self._temporary)
             return
-        self.output = self._temporary
         target = self.path if complete else partial_path(self.path)
         try:
             finish_temporary(self._temporary, target)
         except OSError as error:
             raise SinkError(f"{target} cannot be replaced: {error.strerror}; see {self._temporary} instead.") from error
-        self.output = target
+        finally:
+            self.output = self._temporary if self._temporary.exists() else target

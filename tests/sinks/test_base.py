@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,3 +129,19 @@ def test_nothing_is_lost_if_the_older_file_cannot_be_replaced(tmp_path: Path, mo
     assert sink.output is not None
     assert str(error.value) == f"{path} cannot be replaced: Permission denied; see {sink.output} instead."
     assert sink.output.read_text().startswith("source,frame,")
+
+
+@every_file
+def test_a_second_ctrl_c_does_not_cost_the_file_its_name(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    sink = MAKERS[name](tmp_path / name)
+    with pytest.raises(KeyboardInterrupt), sink:
+        sink.write(result())
+        monkeypatch.setattr(os, "fsync", interrupted)
+        raise KeyboardInterrupt
+    assert sink.output == tmp_path / name
+    assert file_names(tmp_path) == [name]
