@@ -33,7 +33,7 @@ def test_any_text_is_a_list_of_videos_or_refused(tmp_path_factory: pytest.TempPa
         assert len({video.id for video in videos}) == len(videos) > 0
 
 
-fields = st.dictionaries(
+fields: st.SearchStrategy[dict[str, object]] = st.dictionaries(
     st.sampled_from(["kind", *Entry.__struct_fields__]),
     st.sampled_from(["video", "settings", "1", "done", -1, 0.5, None, [], {}, {"emotion": {"happy": -1}}]),
 )

@@ -367,4 +367,5 @@ def test_a_stream_that_begins_in_the_middle_does_not_end_the_run() -> None:
             yield from ("first", "last")
             raise IndexError("list index out of range")
 
-    assert list(demuxed(cast("InputContainer", Container()))) == ["first", "last"]
+    packets: list[Any] = list(demuxed(cast("InputContainer", Container())))
+    assert packets == ["first", "last"]
