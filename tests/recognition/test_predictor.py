@@ -54,6 +54,7 @@ def test_a_tilted_face_is_turned_upright_where_the_card_says_so(
 ) -> None:
     by_30 = Landmarks((-0.37, -0.5), (0.5, 0.0), (0, 0), (-0.87, 0.37), (0.0, 0.87))
     boxes = [FaceBox(*face.xyxy, by_30), face]
+    write_card(emotion_model, replace(read_card(emotion_model), upright_from=None))
     default = TaskPredictor(emotion_model)(portrait, boxes)
     assert np.array_equal(default[0].scores, default[1].scores)
     write_card(emotion_model, replace(read_card(emotion_model), upright_from=20.0))
