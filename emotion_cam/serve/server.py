@@ -41,6 +41,9 @@ _GRACE = 1  # seconds that answers under way have when the server ends
 
 _SWITCH_SECONDS = 0.0005  # in which a thread gets its turn; the usual 5 ms would add to the age of every answer
 
+_NO_HTTP = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+"""The answer to what is not HTTP."""
+
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
 
 
@@ -240,9 +243,8 @@ class Protocol(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
+            self.transport.write(_NO_HTTP)  # uvicorn's own answer has a body, with which h11 fails after a HEAD
+        self.transport.close()
 
     def _watch_headers(self) -> None:
         """Run a timer while the headers of a request are awaited."""

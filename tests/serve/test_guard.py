@@ -164,11 +164,11 @@ def test_beyond_this_machine_addresses_and_own_names_are_known() -> None:
     assert not replace(access, addresses=False).knows("192.168.0.7")
 
 
-@pytest.mark.parametrize("path", [b"/v1/info", b"/docs", b"/stream.mjpg"])
+@pytest.mark.parametrize("start", [b"GET /v1/info", b"GET /docs", b"GET /stream.mjpg", b"HEAD /v1/events"])
 def test_what_is_no_http_ends_the_connection_and_leaves_no_line(
-    server: Address, path: bytes, caplog: pytest.LogCaptureFixture
+    server: Address, start: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request = start + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     # What follows is no chunk: it comes before there is an answer, and then while there is one.
     for parts in ([2 * request], [request, request]):
         with socket.create_connection((server.host, server.port), 20) as connection:
