@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+SHARED = Path(f"/dev/shm/psm_left{os.getpid()}")
+"""Another suite on this machine may run the same test."""
+
 LEAKS = {
     "thread": "threading.Thread(target=time.sleep, args=[8], name='sleeper', daemon=True).start()",
     "process": "subprocess.Popen(['sleep', '8'])",
-    "shared memory": "open('/dev/shm/psm_left', 'w').close()",
+    "shared memory": f"open('{SHARED}', 'w').close()",
     "handle": "global file; file = open('left.txt', 'w')",
 }
 
@@ -25,6 +29,6 @@ def test_what_is_left_behind_fails_the_test(pytester: pytest.Pytester, kind: str
         f"import subprocess, threading, time\n\ndef test_leak():\n    {LEAKS[kind]}\n\ndef test_clean():\n    pass\n"
     )
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    Path("/dev/shm/psm_left").unlink(missing_ok=True)
+    SHARED.unlink(missing_ok=True)
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines([f"*left behind: {kind} *"])
